@@ -1,0 +1,43 @@
+"""Columns that Python derives from another column of the same row."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import models
+
+
+class DerivedCharField(models.CharField):
+    """`derive(row.<source>)`, computed by every save and bulk_create, never set by hand.
+
+    For a value that PostgreSQL cannot generate itself, such as a phone number's E.164 form.
+    """
+
+    def __init__(self, *args: Any, source: str, derive: Callable[[str], str], **kwargs: Any):
+        self.source, self.derive = source, derive
+        super().__init__(*args, **{**kwargs, "editable": False})
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["editable"]
+        return name, path, args, {**kwargs, "source": self.source, "derive": self.derive}
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        value = self.derive(getattr(model_instance, self.source))
+        setattr(model_instance, self.attname, value)
+        return value
+
+
+class DerivesColumns(models.Model):
+    """Saves a derived column along with its source when only some columns are saved."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, update_fields: Any = None, **kwargs: Any) -> None:
+        if update_fields is not None:
+            update_fields = {*update_fields} | {
+                field.name
+                for field in self._meta.concrete_fields
+                if isinstance(field, DerivedCharField) and field.source in update_fields
+            }
+        super().save(*args, update_fields=update_fields, **kwargs)

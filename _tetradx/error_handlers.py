@@ -1,0 +1,90 @@
+"""The one place that shapes errors: `{"status": "error", "code": "400", "detail": …}`."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+from rest_framework.views import set_rollback
+
+from .exceptions import BadRequest, Conflict, RequestTooLarge, ServiceUnavailable
+
+# PostgreSQL's serialization_failure and deadlock_detected
+CONCURRENT_CHANGE_SQLSTATES = {"40001", "40P01"}
+
+
+def exception_handler(exc: Exception, context: dict) -> Response | None:
+    """DRF's hook. None, for what nobody foresaw, lets Django log it and call `server_error`."""
+    exc = as_api_exception(exc)
+    response = drf_exception_handler(exc, context)
+    if response is not None:
+        set_rollback()
+        response.data = error_body(response.status_code, detail_of(response.data))
+    return response
+
+
+def as_api_exception(exc: Exception) -> Exception:
+    """Turns what the database and Django raise into the error that the client is told."""
+    if isinstance(exc, OperationalError):
+        sqlstate = getattr(exc.__cause__, "pgcode", None)
+        return Conflict() if sqlstate in CONCURRENT_CHANGE_SQLSTATES else ServiceUnavailable()
+    if isinstance(exc, InterfaceError):
+        return ServiceUnavailable()
+    if isinstance(exc, IntegrityError):
+        return Conflict()
+    if isinstance(exc, DataError):
+        return BadRequest("A value is out of range.")
+    if isinstance(exc, RequestDataTooBig):
+        return RequestTooLarge()
+    return exc
+
+
+def error_body(code: int, detail: object) -> dict:
+    return {"status": "error", "code": str(int(code)), "detail": detail}
+
+
+def detail_of(data: object) -> str | dict[str, list[str]]:
+    """A string, or {field: [string, ...]}, out of what DRF and simplejwt put into a response."""
+    if isinstance(data, list):
+        return " ".join(sentences(data))
+    if isinstance(data, dict):
+        if "detail" in data and not isinstance(data["detail"], list):
+            return str(data["detail"])
+        return {str(field): list(sentences(errors)) for field, errors in data.items()}
+    return str(data)
+
+
+def sentences(errors: object) -> Iterator[str]:
+    """Errors of nested fields and items, each with the way to it: "2: price: A valid …"."""
+    if isinstance(errors, dict):
+        for key, nested in errors.items():
+            where = f"{int(key) + 1}" if isinstance(key, int) else str(key)
+            yield from (f"{where}: {sentence}" for sentence in sentences(nested))
+    elif isinstance(errors, list):
+        for position, nested in enumerate(errors, start=1):
+            where = f"{position}: " if isinstance(nested, dict) else ""
+            yield from (f"{where}{sentence}" for sentence in sentences(nested))
+    else:
+        yield str(errors)
+
+
+def error_view(status: HTTPStatus, admin_view):
+    """A Django error handler: the envelope for clients, Django's page for people in the admin."""
+
+    def view(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        if request.path.startswith(f"/{settings.ADMIN_PATH}"):
+            return admin_view(request, *args, **kwargs)
+        return JsonResponse(error_body(status, f"{status.phrase}."), status=status)
+
+    return view
+
+
+bad_request = error_view(HTTPStatus.BAD_REQUEST, defaults.bad_request)
+permission_denied = error_view(HTTPStatus.FORBIDDEN, defaults.permission_denied)
+page_not_found = error_view(HTTPStatus.NOT_FOUND, defaults.page_not_found)
+server_error = error_view(HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)

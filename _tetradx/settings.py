@@ -1,0 +1,281 @@
+"""Every setting, read once from the environment; README.md lists the variables.
+
+ENVIRONMENT is one of
+  production   the default, so that forgetting it weakens nothing; missing values stop the start
+  demo         `make run`: as production, but on this machine, with a generated key and demo data
+  development  `make dev`: DEBUG and the debug toolbar
+  test         `make test`
+"""
+
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+
+ENVIRONMENT = env.str("ENVIRONMENT", default="production")
+if ENVIRONMENT not in {"production", "demo", "development", "test"}:
+    raise ImproperlyConfigured(f"ENVIRONMENT is {ENVIRONMENT!r}; see _tetradx/settings.py.")
+PRODUCTION = ENVIRONMENT == "production"
+DEBUG = ENVIRONMENT == "development"
+
+
+def kept_secret(name: str) -> str:
+    """The secret NAME: from the environment, else (never in production) one generated into var/."""
+    if PRODUCTION or env.str(name, default=""):
+        secret = env.str(name)
+        if len(secret) < 50:
+            raise ImproperlyConfigured(f"{name} is too short: it needs 50 characters or more.")
+        return secret
+    path = VAR_DIR / name.lower()
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "x", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
+            file.write(secrets.token_urlsafe(64))
+    return path.read_text()
+
+
+SECRET_KEY = kept_secret("SECRET_KEY")
+JWT_SIGNING_KEY = kept_secret("JWT_SIGNING_KEY")
+
+LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+LOOPBACK_ORIGIN = r"^http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$"
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS") if PRODUCTION else [*LOOPBACK_HOSTS, "testserver"]
+ALLOWED_HOSTS += [] if PRODUCTION else env.list("ALLOWED_HOSTS", default=[])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "import_export",
+    "authentication",
+    "medics",
+]
+
+MIDDLEWARE = [
+    "_tetradx.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+if not PRODUCTION:
+    INSTALLED_APPS += ["demo"]
+
+if DEBUG:
+    INSTALLED_APPS += ["debug_toolbar"]
+    MIDDLEWARE.insert(1, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    INTERNAL_IPS = ["127.0.0.1", "::1"]
+
+ROOT_URLCONF = "_tetradx.urls"
+WSGI_APPLICATION = "_tetradx.wsgi.application"
+APPEND_SLASH = False
+ADMIN_PATH = env.str("ADMIN_PATH", default="admin/")
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database() -> dict:
+    """DATABASE_URL, or the predecessor's five variables."""
+    if env.str("DATABASE_URL", default=""):
+        config = env.db("DATABASE_URL")
+        # A socket's folder stands percent-encoded in the host's place, as libpq has it.
+        return {**config, "HOST": unquote(config["HOST"])}
+    if env.str("DB_NAME", default=""):
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": env.str("DB_NAME"),
+            "USER": env.str("DB_USER"),
+            "PASSWORD": env.str("DB_PASSWORD"),
+            "HOST": env.str("DB_HOST"),
+            "PORT": env.str("DB_PORT", default="5432"),
+        }
+    raise ImproperlyConfigured("Set DATABASE_URL, or DB_NAME, DB_USER, DB_PASSWORD and DB_HOST.")
+
+
+SESSION_TIMEOUTS_MS = {
+    "statement_timeout": env.int("DB_STATEMENT_TIMEOUT_MS", default=30_000),
+    "lock_timeout": env.int("DB_LOCK_TIMEOUT_MS", default=10_000),
+    "idle_in_transaction_session_timeout": env.int("DB_IDLE_IN_TRANSACTION_MS", default=60_000),
+}
+DATABASES = {"default": database()}
+DATABASES["default"].update(
+    # A connection is kept for ten minutes, and asked whether it lives before a request uses it.
+    CONN_MAX_AGE=env.int("CONN_MAX_AGE", default=600),
+    CONN_HEALTH_CHECKS=True,
+)
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    connect_timeout=env.int("DB_CONNECT_TIMEOUT_S", default=10),
+    application_name=env.str("DB_APPLICATION_NAME", default="tetradx"),
+    options=" ".join(f"-c {name}={value}" for name, value in SESSION_TIMEOUTS_MS.items()),
+)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    }
+
+AUTH_USER_MODEL = "authentication.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 8},
+    },
+    {"NAME": "authentication.password_validation.CharacterKindsValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+if ENVIRONMENT == "test":
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# The region whose numbers may be written without a country code (ISO 3166-1).
+PHONE_DEFAULT_REGION = env.str("PHONE_DEFAULT_REGION", default="GH")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["authentication.authentication.SessionTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["authentication.permissions.IsSignedIn"],
+    "DEFAULT_RENDERER_CLASSES": ["_tetradx.renderers.EnvelopeRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["_tetradx.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "_tetradx.schema.EnvelopeSchema",
+    "EXCEPTION_HANDLER": "_tetradx.error_handlers.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "COERCE_DECIMAL_TO_STRING": False,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(hours=env.int("REFRESH_TOKEN_HOURS", default=12)),
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "AUTH_TOKEN_CLASSES": ["authentication.tokens.AccessToken"],
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "tetraDX",
+    "DESCRIPTION": "Referrals of patients to the branches of medical laboratories.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "ENUM_NAME_OVERRIDES": {
+        "TestStatus": "medics.choices.TestStatus",
+        "UserType": "authentication.models.UserType",
+    },
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True},
+}
+
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [LOOPBACK_ORIGIN]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Request-ID"]
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=1024 * 1024)
+
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+    if env.bool("BEHIND_TLS_PROXY", default=False):
+        # Only behind a proxy that sets this header itself on every request.
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
+WHITENOISE_USE_FINDERS = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if ENVIRONMENT in {"development", "test"}
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "_tetradx.logs.RequestIdFilter"}},
+    "formatters": {
+        "line": {
+            "()": "_tetradx.logs.PrivateFormatter",
+            "format": "{asctime} {levelname} {name} request_id={request_id} {message}",
+            "style": "{",
+        }
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id"],
+        }
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django": {
+            "handlers": ["console"],
+            "propagate": False,
+            "level": env.str("DJANGO_LOG_LEVEL", default="INFO"),
+        },
+        # DEBUG prints every statement with its values, patients' data among them, and works
+        # only where DEBUG is on.
+        "django.db.backends": {
+            "level": env.str("DB_LOG_LEVEL", default="DEBUG" if DEBUG else "INFO"),
+        },
+    },
+}

@@ -1,0 +1,112 @@
+import uuid
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.utils import timezone
+
+from _tetradx.derived import DerivedCharField, DerivesColumns
+
+from .managers import UserManager
+from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
+
+
+class UserType(models.TextChoices):
+    MEDICAL_PRACTITIONER = "Medical Practitioner"
+    LAB_TECHNICIAN = "Lab Technician"
+    PATIENT = "Patient"
+
+
+class PhoneNumberField(models.CharField):
+    """Keeps the number as its user wrote it, cleaned."""
+
+    default_validators = [validate_phone_number]
+
+    def to_python(self, value: Any) -> Any:
+        value = super().to_python(value)
+        return clean_phone_number(value) if isinstance(value, str) else value
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        number = self.to_python(getattr(model_instance, self.attname))
+        setattr(model_instance, self.attname, number)
+        return number
+
+
+class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    full_name = models.CharField(max_length=255, blank=True)
+    phone_number = PhoneNumberField(max_length=16)
+    # The same for every spelling of the number.
+    phone_key = DerivedCharField(max_length=16, source="phone_number", derive=phone_key)
+    user_type = models.CharField(
+        max_length=30, choices=UserType, default=UserType.MEDICAL_PRACTITIONER
+    )
+    must_change_password = models.BooleanField(
+        default=False,
+        help_text="Until the password is changed, everything but changing it is refused.",
+    )
+    is_staff = models.BooleanField("operator", default=False, help_text="May use the admin site.")
+    is_active = models.BooleanField(
+        "active", default=True, help_text="Switch people off instead of deleting them."
+    )
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "phone_number"
+    REQUIRED_FIELDS = ["full_name"]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["phone_number"],
+                name="unique_phone_number",
+                violation_error_message="A user with this phone number already exists.",
+            ),
+            models.UniqueConstraint(
+                fields=["phone_key"],
+                name="unique_phone_key",
+                violation_error_message="A user with this phone number already exists.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(user_type__in=UserType.values), name="user_type_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.full_name} ({self.phone_number})"
+
+    def natural_key(self) -> tuple[str]:
+        return (self.phone_number,)
+
+    def get_short_name(self) -> str:
+        return self.full_name
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def open(self) -> "SessionQuerySet":
+        return self.filter(ended_at=None)
+
+    def end(self) -> int:
+        return self.open().update(ended_at=timezone.now())
+
+
+class Session(models.Model):
+    """One login. Its tokens name it, so that ending it kills them all at once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    refresh_jti = models.CharField(
+        max_length=32, help_text="The id of the one refresh token that is still good."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SessionQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.id)

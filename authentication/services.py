@@ -1,0 +1,98 @@
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import update_last_login
+from django.db import transaction
+from rest_framework_simplejwt.exceptions import TokenError
+
+from _tetradx.exceptions import refuse_duplicate
+
+from .models import Session, User
+from .tokens import RefreshToken
+
+
+def create_account(**fields: Any) -> User:
+    """Raises ValidationError under `phone_number` where the number is somebody's already."""
+    with refuse_duplicate(
+        constraints={"unique_phone_number", "unique_phone_key"},
+        field="phone_number",
+        message="A user with this phone number already exists.",
+    ):
+        return User.objects.create_user(**fields)
+
+
+@transaction.atomic
+def log_in(*, phone_number: str, password: str) -> tuple[User, RefreshToken] | None:
+    """Opens a session. None where the number, the password or the account is not good.
+
+    Django's backend hashes the password also where nobody has the number, so that the time
+    that an answer takes does not tell who is registered.
+    """
+    user = authenticate(username=phone_number, password=password)
+    if user is None:
+        return None
+    assert isinstance(user, User)  # noqa: S101 (for the type checker)
+    update_last_login(User, user)
+    return user, open_session(user=user)
+
+
+def open_session(*, user: User) -> RefreshToken:
+    token = RefreshToken.for_user(user)
+    session = Session.objects.create(user=user, refresh_jti=token.jti, expires_at=expiry_of(token))
+    token[RefreshToken.session_claim] = str(session.id)
+    return token
+
+
+def rotate_session(*, refresh: str) -> RefreshToken:
+    """Trades a refresh token for the session's next one.
+
+    Raises TokenError where it is dead. One that was traded before is in two hands, one of them
+    a thief's: its session ends. The UPDATE names the token that it replaces, so of two trades
+    at once only one succeeds.
+    """
+    token = RefreshToken(refresh)
+    session = Session.objects.open().filter(id=token.session_id, user__is_active=True)
+    traded_jti = token.jti
+    token.renew()
+    traded = session.filter(refresh_jti=traded_jti).update(
+        refresh_jti=token.jti, expires_at=expiry_of(token)
+    )
+    if not traded:
+        session.end()
+        raise TokenError("Token is dead")
+    return token
+
+
+def check_session(*, refresh: str) -> RefreshToken:
+    """The refresh token itself, which stays good. Raises TokenError where it is dead."""
+    token = RefreshToken(refresh)
+    alive = Session.objects.open().filter(
+        id=token.session_id, refresh_jti=token.jti, user__is_active=True
+    )
+    if not alive.exists():
+        raise TokenError("Token is dead")
+    return token
+
+
+def end_session(*, refresh: str) -> None:
+    """Logs out; a token that is dead or none of ours has nothing left to end."""
+    try:
+        token = RefreshToken(refresh)
+        Session.objects.filter(id=token.session_id).end()
+    except TokenError:
+        return
+
+
+@transaction.atomic
+def change_password(*, user: User, new_password: str, keep_session: UUID | None = None) -> None:
+    """Ends every session of the user but `keep_session`."""
+    user.set_password(new_password)
+    user.must_change_password = False
+    user.save(update_fields=["password", "must_change_password", "updated_at"])
+    user.sessions.exclude(id=keep_session).end()
+
+
+def expiry_of(token: RefreshToken) -> datetime:
+    return datetime.fromtimestamp(token["exp"], tz=UTC)

@@ -1,0 +1,136 @@
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
+from rest_framework.views import APIView
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
+
+from _tetradx.renderers import PlainRenderer
+
+from .serializers import (
+    ChangePasswordForm,
+    LoginForm,
+    LoginSerializer,
+    RefreshedTokensSerializer,
+    RefreshForm,
+    RefreshTokenForm,
+    RegisterForm,
+    TokensSerializer,
+    UserSerializer,
+)
+from .services import (
+    change_password,
+    check_session,
+    create_account,
+    end_session,
+    log_in,
+    rotate_session,
+)
+
+
+class PublicView(APIView):
+    """Never looks at the Authorization header: the public client sends even a dead token."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class RegisterView(PublicView):
+    success_message = "User registered successfully"
+
+    @extend_schema(request=RegisterForm, responses={201: UserSerializer})
+    def post(self, request):
+        form = RegisterForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        user = create_account(**form.validated_data)
+        return Response(UserSerializer(user).data, status=status.HTTP_201_CREATED)
+
+
+class LoginView(PublicView):
+    success_message = "Login successful"
+
+    @extend_schema(request=LoginForm, responses=LoginSerializer)
+    def post(self, request):
+        form = LoginForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        login = log_in(**form.validated_data)
+        if login is None:
+            raise ValidationError(
+                {"phone_number_and_password": ["Invalid phone number or password."]}
+            )
+        user, refresh = login
+        answer = {
+            "refresh_token": str(refresh),
+            "access_token": str(refresh.access_token),
+            "user": user,
+        }
+        return Response(LoginSerializer(answer).data)
+
+
+class TokenRefreshView(PublicView):
+    """Trades a refresh token for new tokens. Its second use ends the session."""
+
+    renderer_classes = (PlainRenderer,)
+    www_authenticate = "Bearer"
+
+    @extend_schema(request=RefreshForm, responses=RefreshedTokensSerializer)
+    def post(self, request):
+        form = RefreshForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        try:
+            refresh = rotate_session(**form.validated_data)
+        except TokenError as error:
+            raise InvalidToken(str(error)) from None
+        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+
+    def get_authenticate_header(self, request):
+        return self.www_authenticate
+
+
+class ClientRefreshView(PublicView):
+    """A new access token beside the same refresh token, which stays good.
+
+    A dead token is 400: the public client answers a 401 here by calling again, for ever.
+    """
+
+    renderer_classes = (PlainRenderer,)
+
+    @extend_schema(request=RefreshTokenForm, responses=TokensSerializer)
+    def post(self, request):
+        form = RefreshTokenForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        try:
+            refresh = check_session(refresh=form.validated_data["refresh_token"])
+        except TokenError as error:
+            raise ValidationError({"refresh_token": [str(error)]}) from None
+        return Response({"access_token": str(refresh.access_token), "refresh_token": str(refresh)})
+
+
+class LogoutView(PublicView):
+    success_message = "Logged out successfully"
+
+    @extend_schema(request=RefreshTokenForm, responses=OpenApiResponse())
+    def post(self, request):
+        form = RefreshTokenForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        end_session(refresh=form.validated_data["refresh_token"])
+        return Response()
+
+
+class ChangePasswordView(APIView):
+    """The one route for users who are due to change their password."""
+
+    permission_classes = (IsAuthenticated,)
+    success_message = "Password changed successfully."
+
+    @extend_schema(request=ChangePasswordForm, responses=OpenApiResponse())
+    def post(self, request):
+        form = ChangePasswordForm(data=request.data, context={"request": request})
+        form.is_valid(raise_exception=True)
+        change_password(
+            user=request.user,
+            new_password=form.validated_data["new_password"],
+            keep_session=request.auth.session_id,
+        )
+        return Response()

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class MedicsConfig(AppConfig):
+    name = "medics"
+    verbose_name = "Laboratories"

@@ -1,0 +1,65 @@
+from decimal import Decimal
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from .facility import Facility
+
+
+class TestType(models.Model):
+    """A group of tests that a facility offers, such as HAEMATOLOGY."""
+
+    __test__ = False  # not pytest's
+
+    facility = models.ForeignKey(Facility, on_delete=models.PROTECT, related_name="test_types")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "facility",
+                Lower("name"),
+                name="unique_test_type_name_in_facility",
+                violation_error_message=(
+                    "A test type with this name already exists for this facility."
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Test(models.Model):
+    __test__ = False  # not pytest's
+
+    test_type = models.ForeignKey(TestType, on_delete=models.PROTECT, related_name="tests")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    price = models.DecimalField(
+        "price in cedis",
+        max_digits=10,
+        decimal_places=2,
+        default=Decimal(0),
+        validators=[MinValueValidator(0)],
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "test_type",
+                Lower("name"),
+                name="unique_test_name_in_type",
+                violation_error_message="A test with this name already exists in this type.",
+            ),
+            models.CheckConstraint(condition=Q(price__gte=0), name="price_is_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,93 @@
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from authentication.models import User
+
+
+class Facility(models.Model):
+    name = models.CharField(max_length=255)
+    contact_number = models.CharField(max_length=16, blank=True)
+    admin = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="administered_facility",
+        null=True,
+        blank=True,
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "facilities"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
+    def active(self) -> "FacilityBranchQuerySet":
+        return self.filter(is_active=True)
+
+    def worked_by(self, user: "User") -> "FacilityBranchQuerySet":
+        """The branches that the user is assigned to, and all of the facility administered.
+
+        Closed ones too: what was referred to them must be finished.
+        """
+        assigned = BranchTechnician.objects.filter(branch=OuterRef("pk"), user=user)
+        return self.filter(Exists(assigned) | Q(facility__admin=user))
+
+
+class FacilityBranch(models.Model):
+    facility = models.ForeignKey(Facility, on_delete=models.PROTECT, related_name="branches")
+    name = models.CharField(max_length=255)
+    is_active = models.BooleanField(
+        "active", default=True, help_text="A closed branch takes no new referrals."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = FacilityBranchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "branch"
+        verbose_name_plural = "branches"
+        constraints = [
+            models.UniqueConstraint(
+                "facility",
+                Lower("name"),
+                name="unique_branch_name_in_facility",
+                violation_error_message="A branch with this name already exists in this facility.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BranchTechnician(models.Model):
+    """The assignment of a member of staff, of whatever role, to a branch.
+
+    The database refuses branches of two facilities for one person.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="branch_assignments"
+    )
+    branch = models.ForeignKey(FacilityBranch, on_delete=models.PROTECT, related_name="assignments")
+    is_admin = models.BooleanField(default=False)
+    assigned_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "branch"],
+                name="unique_assignment_of_technician_to_branch",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.branch}"

@@ -1,0 +1,59 @@
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+
+from _tetradx.derived import DerivedCharField, DerivesColumns
+from authentication.phone_numbers import phone_key
+
+if TYPE_CHECKING:
+    from authentication.models import User
+
+
+def name_key(text: str) -> str:
+    """The patient's name or id, case and spacing aside."""
+    return "".join(text.split()).casefold()
+
+
+def is_identifier(text: str) -> bool:
+    return any(character.isdigit() for character in text)
+
+
+class PatientQuerySet(models.QuerySet["Patient"]):
+    def same_as(
+        self, *, full_name_or_id: str, contact_number: str, practitioner: "User"
+    ) -> "PatientQuerySet":
+        """The patients that these particulars mean, when this practitioner gives them.
+
+        The contract's rule: the same text and the same contact number (none is never the same
+        as none); or the same identifier, named by the same practitioner before.
+        """
+        same_text = self.filter(name_key=name_key(full_name_or_id))
+        same_person = models.Q(pk=None)
+        if contact_number:
+            same_person |= models.Q(contact_key=phone_key(contact_number))
+        if is_identifier(full_name_or_id):
+            named_before = practitioner.referrals.filter(patient=models.OuterRef("pk"))
+            same_person |= models.Exists(named_before)
+        return same_text.filter(same_person)
+
+
+class Patient(DerivesColumns):
+    full_name_or_id = models.CharField("name or id", max_length=255)
+    contact_number = models.CharField(max_length=16, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    # One look-up in an index decides whether a patient is known. A number is empty where there is
+    # none, and case folding makes at most three characters of one.
+    name_key = DerivedCharField(max_length=765, source="full_name_or_id", derive=name_key)
+    contact_key = DerivedCharField(
+        max_length=16, blank=True, source="contact_number", derive=phone_key
+    )
+
+    objects = PatientQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["name_key", "contact_key"], name="patient_keys")]
+
+    def __str__(self) -> str:
+        return self.full_name_or_id

@@ -1,0 +1,248 @@
+import secrets
+import string
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
+from django.utils import timezone
+
+from ..choices import TestStatus
+from .catalogue import Test
+from .facility import FacilityBranch
+from .patient import Patient
+
+if TYPE_CHECKING:
+    from authentication.models import User
+
+REFERRAL_ID_CHARACTERS = string.ascii_uppercase + string.digits
+REFERRAL_ID_LENGTH = 10
+
+
+def new_referral_id() -> str:
+    return "".join(secrets.choice(REFERRAL_ID_CHARACTERS) for _ in range(REFERRAL_ID_LENGTH))
+
+
+class HasStatus(models.Model):
+    """A status, and when it became Completed.
+
+    Each change of a status becomes a row of StatusChange, written by the database.
+    """
+
+    status = models.CharField(max_length=10, choices=TestStatus, default=TestStatus.PENDING)
+    updated_at = models.DateTimeField(auto_now=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=TestStatus.values), name="%(class)s_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=TestStatus.COMPLETED, completed_at__isnull=False)
+                | (~Q(status=TestStatus.COMPLETED) & Q(completed_at__isnull=True)),
+                name="%(class)s_completed_at_exactly_when_completed",
+            ),
+        ]
+
+    def save(self, *args: Any, update_fields: Any = None, **kwargs: Any) -> None:
+        if self.status != TestStatus.COMPLETED:
+            self.completed_at = None
+        elif self.completed_at is None:
+            self.completed_at = timezone.now()
+        if update_fields is not None and "status" in update_fields:
+            update_fields = {*update_fields, "completed_at", "updated_at"}
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+    @property
+    def started_at(self) -> datetime:
+        raise NotImplementedError
+
+    @property
+    def is_completed(self) -> bool:
+        return self.status == TestStatus.COMPLETED
+
+    def turnaround_time(self) -> float | None:
+        """Hours from the start to completion; None until then."""
+        if self.completed_at is None:
+            return None
+        return (self.completed_at - self.started_at).total_seconds() / 3600
+
+
+class ReferralQuerySet(models.QuerySet["Referral"]):
+    def visible_to(self, user: "User") -> "ReferralQuerySet":
+        """Those that the user may see and change; every route that serves one row asks this."""
+        at_their_branches = Q(facility_branch__in=FacilityBranch.objects.worked_by(user))
+        return self.filter(Q(referred_by=user) | at_their_branches)
+
+    def referred_by(self, user: "User") -> "ReferralQuerySet":
+        return self.filter(referred_by=user)
+
+    def at_branches_of(self, user: "User") -> "ReferralQuerySet":
+        return self.filter(facility_branch__in=FacilityBranch.objects.worked_by(user))
+
+    def with_details(self) -> "ReferralQuerySet":
+        """With all that an answer shows: two statements, whatever the number of rows."""
+        return self.select_related(
+            "patient", "facility_branch__facility", "referred_by"
+        ).prefetch_related(tests_with_names())
+
+    def search(self, text: str) -> "ReferralQuerySet":
+        """Where the text occurs, whatever its case, in a name that the referral shows."""
+        tests = ReferralTest.objects.filter(referral=OuterRef("pk")).filter(
+            Q(test__name__icontains=text) | Q(test__test_type__name__icontains=text)
+        )
+        return self.filter(
+            Q(patient__full_name_or_id__icontains=text)
+            | Q(facility_branch__name__icontains=text)
+            | Q(facility_branch__facility__name__icontains=text)
+            | Q(referred_by__full_name__icontains=text)
+            | Q(pk=text.upper())
+            | Exists(tests)
+        )
+
+    def matching(
+        self,
+        *,
+        text: str = "",
+        status: TestStatus | None = None,
+        branch_id: int | None = None,
+        referred_from: date | None = None,
+        referred_to: date | None = None,
+    ) -> "ReferralQuerySet":
+        """What search and filters leave; the days are in UTC and both included."""
+        referrals = self.search(text) if text else self
+        if status is not None:
+            referrals = referrals.filter(status=status)
+        if branch_id is not None:
+            referrals = referrals.filter(facility_branch=branch_id)
+        if referred_from is not None:
+            start = datetime.combine(referred_from, time.min, UTC)
+            referrals = referrals.filter(referred_at__gte=start)
+        if referred_to is not None:
+            end = datetime.combine(referred_to, time.max, UTC)
+            referrals = referrals.filter(referred_at__lte=end)
+        return referrals
+
+    def totals(self) -> dict[str, int]:
+        """The exact number of referrals, all and by status, in one statement."""
+        counts = dict(self.order_by().values_list("status").annotate(number=Count("*")))
+        return {
+            "total_referrals": sum(counts.values()),
+            "total_completed": counts.get(TestStatus.COMPLETED, 0),
+            "total_pending": counts.get(TestStatus.PENDING, 0),
+            "total_received": counts.get(TestStatus.RECEIVED, 0),
+        }
+
+
+def tests_with_names() -> Prefetch:
+    return Prefetch("tests", ReferralTest.objects.with_names())
+
+
+class Referral(HasStatus):
+    id = models.CharField(
+        primary_key=True,
+        max_length=REFERRAL_ID_LENGTH,
+        default=new_referral_id,
+        editable=False,
+    )
+    facility_branch = models.ForeignKey(
+        FacilityBranch, on_delete=models.PROTECT, related_name="referrals", db_index=False
+    )
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="referrals")
+    clinical_notes = models.TextField(blank=True)
+    referred_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="referrals",
+        db_index=False,
+    )
+    referred_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ReferralQuerySet.as_manager()
+
+    class Meta(HasStatus.Meta):
+        indexes = [
+            # The lists in their order; they serve as the foreign keys' indexes, too.
+            models.Index(
+                fields=["referred_by", "-referred_at", "-id"], name="list_of_practitioner"
+            ),
+            models.Index(fields=["facility_branch", "-referred_at", "-id"], name="list_of_branch"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def started_at(self) -> datetime:
+        return self.referred_at
+
+
+class ReferralTestQuerySet(models.QuerySet["ReferralTest"]):
+    def visible_to(self, user: "User") -> "ReferralTestQuerySet":
+        """Those of the referrals that the user may see and change."""
+        return self.filter(referral__in=Referral.objects.visible_to(user))
+
+    def with_names(self) -> "ReferralTestQuerySet":
+        return self.select_related("test__test_type").order_by("id")
+
+
+class ReferralTest(HasStatus):
+    """A test within a referral. The database refuses one that the branch's facility lacks."""
+
+    referral = models.ForeignKey(
+        Referral, on_delete=models.PROTECT, related_name="tests", db_index=False
+    )
+    test = models.ForeignKey(Test, on_delete=models.PROTECT, related_name="referral_tests")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ReferralTestQuerySet.as_manager()
+
+    class Meta(HasStatus.Meta):
+        constraints = [
+            *HasStatus.Meta.constraints,
+            models.UniqueConstraint(fields=["referral", "test"], name="unique_test_in_referral"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.test} of {self.referral_id}"
+
+    @property
+    def started_at(self) -> datetime:
+        return self.created_at
+
+
+class StatusChange(models.Model):
+    """The history of a status: what changed, from, to, by whom and when.
+
+    Written by a trigger (migration 0002), so that no path past the services leaves a gap.
+    """
+
+    referral = models.ForeignKey(Referral, on_delete=models.PROTECT, related_name="history")
+    referral_test = models.ForeignKey(
+        ReferralTest,
+        on_delete=models.PROTECT,
+        related_name="history",
+        null=True,
+        blank=True,
+        help_text="Empty where the referral itself changed.",
+    )
+    from_status = models.CharField(max_length=10, choices=TestStatus)
+    to_status = models.CharField(max_length=10, choices=TestStatus)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        help_text="Empty where it came through no request.",
+    )
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.referral_test or self.referral}: {self.from_status} to {self.to_status}"

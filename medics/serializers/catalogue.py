@@ -1,0 +1,64 @@
+from decimal import Decimal
+
+from rest_framework import serializers
+
+from _tetradx.fields import RowIdField
+
+from ..models import Facility
+
+
+class UpperCaseNameField(serializers.CharField):
+    """A name of the catalogue, trimmed and in upper case."""
+
+    def __init__(self, **kwargs):
+        super().__init__(max_length=255, **kwargs)
+
+    def to_internal_value(self, data):
+        return super().to_internal_value(data).upper()
+
+
+class NewTestForm(serializers.Serializer):
+    name = UpperCaseNameField()
+    price = serializers.DecimalField(
+        max_digits=10, decimal_places=2, min_value=Decimal(0), default=Decimal(0)
+    )
+
+
+class AddTestTypesForm(serializers.Serializer):
+    """Context: `own_facility`, of a facility administrator, and `is_operator`.
+
+    Gives the facilities that get the type as `facilities`.
+    """
+
+    name = UpperCaseNameField()
+    tests = NewTestForm(many=True, allow_empty=False)
+    facility_ids = serializers.ListField(
+        child=RowIdField(),
+        required=False,
+        help_text="Of operators only, who must name them unless they administer a facility.",
+    )
+
+    def validate(self, attrs):
+        ids = attrs.pop("facility_ids", [])
+        if not self.context["is_operator"] or not ids:
+            facilities = [self.context["own_facility"]]
+        else:
+            facilities = list(Facility.objects.filter(id__in=ids).order_by("id"))
+        if None in facilities:
+            raise serializers.ValidationError({"facility_ids": "This field is required."})
+        if len(facilities) < len(set(ids)) and self.context["is_operator"]:
+            raise serializers.ValidationError(
+                {"facility_ids": "Facility with the given ID does not exist."}
+            )
+        return {**attrs, "facilities": facilities}
+
+
+class AddedTestSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    price = serializers.FloatField(help_text="In cedis.")
+
+
+class AddedTestTypeSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    tests = AddedTestSerializer(many=True)

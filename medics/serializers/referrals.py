@@ -1,0 +1,145 @@
+from rest_framework import serializers
+
+from _tetradx.fields import RowIdField
+from _tetradx.pagination import PageForm, PaginationSerializer
+from authentication.fields import PhoneNumberField
+
+from ..choices import TestStatus
+
+MAX_TESTS = 100
+MAX_NOTES_CHARACTERS = 2000
+
+
+class CreateReferralForm(serializers.Serializer):
+    patient_full_name_or_id = serializers.CharField(max_length=255)
+    patient_id = serializers.CharField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="May stand in place of `patient_full_name_or_id`, for identifiers.",
+    )
+    patient_contact_number = PhoneNumberField(required=False, allow_blank=True, allow_null=True)
+    tests = serializers.ListField(child=RowIdField(), allow_empty=False, max_length=MAX_TESTS)
+    branch_id = RowIdField()
+    clinical_notes = serializers.CharField(
+        max_length=MAX_NOTES_CHARACTERS, required=False, allow_blank=True, allow_null=True
+    )
+
+    def to_internal_value(self, data):
+        if isinstance(data, dict) and not data.get("patient_full_name_or_id"):
+            identifier = data.get("patient_id")
+            data = {**data, "patient_full_name_or_id": identifier} if identifier else data
+        return super().to_internal_value(data)
+
+    def validate(self, attrs):
+        return {
+            "patient_full_name_or_id": attrs["patient_full_name_or_id"],
+            "patient_contact_number": attrs.get("patient_contact_number") or "",
+            "test_ids": attrs["tests"],
+            "branch_id": attrs["branch_id"],
+            "clinical_notes": attrs.get("clinical_notes") or "",
+        }
+
+
+class ReferralStatusForm(serializers.Serializer):
+    status = serializers.ChoiceField(TestStatus)
+
+
+class ReferralListForm(PageForm):
+    search_query = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text=(
+            "Text that occurs, whatever its case, in the name of the patient, branch, facility, "
+            "doctor, a test or its type; or the referral's id."
+        ),
+    )
+    status = serializers.ChoiceField(TestStatus, required=False)
+    branch_id = RowIdField(required=False)
+    referred_from = serializers.DateField(required=False, help_text="UTC, inclusive.")
+    referred_to = serializers.DateField(required=False, help_text="UTC, inclusive.")
+
+
+class TechnicianReferralListForm(ReferralListForm):
+    sort_by = serializers.ChoiceField(
+        ["time", "doctor", "name"], default="time", help_text="`name` is the doctor's, too."
+    )
+    sort_type = serializers.ChoiceField(["asc", "desc"], default="desc")
+
+
+class ReferralTestSerializer(serializers.Serializer):
+    test_id = serializers.IntegerField(source="id", help_text="Of the test within the referral.")
+    test_name = serializers.CharField(source="test.name")
+    test_type_name = serializers.CharField(source="test.test_type.name")
+    status = serializers.ChoiceField(TestStatus)
+    created_at = serializers.DateTimeField()
+
+
+class UpdatedTestSerializer(ReferralTestSerializer):
+    referral_id = serializers.CharField()
+    updated_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+    created_at = None
+
+
+class ReferralSerializer(serializers.Serializer):
+    """What every answer says of a referral."""
+
+    referral_id = serializers.CharField(source="id")
+    patient_name_or_id = serializers.CharField(source="patient.full_name_or_id")
+    facility_name = serializers.CharField(source="facility_branch.facility.name")
+    branch_name = serializers.CharField(source="facility_branch.name")
+    status = serializers.ChoiceField(TestStatus)
+    referred_at = serializers.DateTimeField()
+    tests = ReferralTestSerializer(many=True)
+
+
+class CreatedReferralSerializer(ReferralSerializer):
+    referring_doctor = serializers.CharField(source="referred_by.full_name")
+
+
+class NotesField(serializers.CharField):
+    """Null where there are none."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"allow_null": True, **kwargs})
+
+    def to_representation(self, value):
+        return value or None
+
+
+class ReferralDetailSerializer(CreatedReferralSerializer):
+    clinical_notes = NotesField()
+    updated_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReferralRowSerializer(ReferralSerializer):
+    clinical_notes = NotesField()
+    test_type_name = serializers.SerializerMethodField(
+        help_text="The distinct names of the tests' types, joined by a comma."
+    )
+
+    def get_test_type_name(self, referral) -> str:
+        return ", ".join(dict.fromkeys(test.test.test_type.name for test in referral.tests.all()))
+
+
+class TechnicianReferralRowSerializer(ReferralRowSerializer):
+    referral_doctor = serializers.CharField(source="referred_by.full_name")
+
+
+class TotalsSerializer(serializers.Serializer):
+    total_referrals = serializers.IntegerField()
+    total_completed = serializers.IntegerField()
+    total_pending = serializers.IntegerField()
+    total_received = serializers.IntegerField()
+
+
+class PractitionerReferralsSerializer(serializers.Serializer):
+    referrals = ReferralRowSerializer(many=True)
+    data_summary = TotalsSerializer()
+    pagination = PaginationSerializer()
+
+
+class TechnicianReferralsSerializer(PractitionerReferralsSerializer):
+    referrals = TechnicianReferralRowSerializer(many=True)

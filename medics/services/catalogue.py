@@ -1,0 +1,36 @@
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TypedDict
+
+from django.db import transaction
+
+from _tetradx.exceptions import refuse_duplicate
+
+from ..models import Facility, Test, TestType
+
+
+class NewTest(TypedDict):
+    name: str
+    price: Decimal
+
+
+@transaction.atomic
+def add_test_type(*, facilities: Iterable[Facility], name: str, tests: list[NewTest]) -> list[Test]:
+    """Adds the type with its tests to each facility, or nothing at all.
+
+    A test named twice counts once, the first time. Raises ValidationError under `name` where a
+    facility has a type of that name.
+    """
+    distinct = {test["name"].casefold(): test for test in reversed(tests)}
+    added: list[Test] = []
+    for facility in facilities:
+        with refuse_duplicate(
+            constraints={"unique_test_type_name_in_facility"},
+            field="name",
+            message="A test type with this name already exists for this facility.",
+        ):
+            test_type = TestType.objects.create(facility=facility, name=name)
+        added += Test.objects.bulk_create(
+            Test(test_type=test_type, **test) for test in reversed(distinct.values())
+        )
+    return added

@@ -1,0 +1,63 @@
+from django.db import transaction
+
+from _tetradx.exceptions import refuse_duplicate
+from authentication.models import User, UserType
+from authentication.services import create_account
+
+from ..models import BranchTechnician, Facility, FacilityBranch
+
+
+def add_branch(*, facility: Facility, name: str) -> FacilityBranch:
+    """Raises ValidationError under `name` where the facility has a branch of that name."""
+    with refuse_duplicate(
+        constraints={"unique_branch_name_in_facility"},
+        field="name",
+        message="A branch with this name already exists in this facility.",
+    ):
+        return FacilityBranch.objects.create(facility=facility, name=name)
+
+
+def deactivate_branch(*, branch: FacilityBranch) -> None:
+    """Closes the branch to new referrals; those that it has are kept and can be finished."""
+    branch.is_active = False
+    branch.save(update_fields=["is_active"])
+
+
+@transaction.atomic
+def create_facility(
+    *, name: str, branch_names: list[str], admin_name: str, admin_phone: str, admin_password: str
+) -> Facility:
+    """A facility with its branches and its administrator, who must change the password.
+
+    Raises ValidationError under `phone_number` or `name` where one is taken.
+    """
+    admin = create_account(
+        full_name=admin_name,
+        phone_number=admin_phone,
+        password=admin_password,
+        user_type=UserType.LAB_TECHNICIAN,
+        must_change_password=True,
+    )
+    facility = Facility.objects.create(name=name, admin=admin)
+    for branch_name in branch_names:
+        add_branch(facility=facility, name=branch_name)
+    return facility
+
+
+@transaction.atomic
+def add_lab_technician(
+    *, branch: FacilityBranch, full_name: str, phone_number: str, password: str
+) -> User:
+    """A technician of the branch, who must change the password at the first login.
+
+    Raises ValidationError under `phone_number` where the number is taken.
+    """
+    technician = create_account(
+        full_name=full_name,
+        phone_number=phone_number,
+        password=password,
+        user_type=UserType.LAB_TECHNICIAN,
+        must_change_password=True,
+    )
+    BranchTechnician.objects.create(user=technician, branch=branch)
+    return technician

@@ -1,0 +1,95 @@
+from django.db import transaction
+from django.db.models import prefetch_related_objects
+from rest_framework.exceptions import ValidationError
+
+from authentication.models import User
+
+from ..choices import REFERRAL_MOVES, TestStatus
+from ..models import FacilityBranch, Referral, ReferralTest, Test
+from ..models.referral import tests_with_names
+from .history import record_changes_as
+from .patients import find_or_create_patient
+
+
+@transaction.atomic
+def create_referral(
+    *,
+    practitioner: User,
+    branch_id: int,
+    test_ids: list[int],
+    patient_full_name_or_id: str,
+    patient_contact_number: str = "",
+    clinical_notes: str = "",
+) -> Referral:
+    """All or nothing; a test named twice counts once.
+
+    Raises ValidationError under `branch_id` where the branch is unknown or closed, and under
+    `test_id` where its facility does not offer one of the tests.
+    """
+    branch = FacilityBranch.objects.active().select_related("facility").filter(id=branch_id).first()
+    if branch is None:
+        raise ValidationError({"branch_id": ["Branch with the given ID does not exist."]})
+    distinct_ids = list(dict.fromkeys(test_ids))
+    tests = Test.objects.filter(test_type__facility=branch.facility).in_bulk(distinct_ids)
+    if len(tests) < len(distinct_ids):
+        raise ValidationError({"test_id": ["Test with the given ID does not exist."]})
+    referral = Referral.objects.create(
+        facility_branch=branch,
+        patient=find_or_create_patient(
+            full_name_or_id=patient_full_name_or_id,
+            contact_number=patient_contact_number,
+            practitioner=practitioner,
+        ),
+        referred_by=practitioner,
+        clinical_notes=clinical_notes,
+    )
+    ReferralTest.objects.bulk_create(
+        ReferralTest(referral=referral, test=tests[id], created_at=referral.referred_at)
+        for id in distinct_ids  # noqa: A001
+    )
+    prefetch_related_objects([referral], tests_with_names())
+    return referral
+
+
+@transaction.atomic
+def set_referral_status(*, referral: Referral, status: TestStatus, by: User) -> Referral:
+    """Returns the referral as it then stands; the status that it has already changes nothing.
+
+    Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for
+    Completed while a test is open.
+    """
+    referral = Referral.objects.select_for_update(of=("self",)).with_details().get(pk=referral.pk)
+    if referral.status == status:
+        return referral
+    if status not in REFERRAL_MOVES[TestStatus(referral.status)]:
+        raise ValidationError({"status": [f"A {referral.status} referral cannot become {status}."]})
+    open_tests = [test.test.name for test in referral.tests.all() if not test.is_completed]
+    if status == TestStatus.COMPLETED and open_tests:
+        raise ValidationError(
+            {"status": [f"These tests are not completed yet: {', '.join(open_tests)}."]}
+        )
+    record_changes_as(by)
+    referral.status = status
+    referral.save(update_fields=["status"])
+    return referral
+
+
+@transaction.atomic
+def set_test_status(*, test: ReferralTest, status: TestStatus, by: User) -> ReferralTest:
+    """Returns the test as it then stands.
+
+    Raises ValidationError under `status` where it has that status already or its referral is
+    completed. The referral is locked first, as when the referral itself is completed.
+    """
+    referral = Referral.objects.select_for_update().get(pk=test.referral_id)
+    test = ReferralTest.objects.with_names().get(pk=test.pk)
+    if referral.is_completed:
+        raise ValidationError(
+            {"status": ["The referral is completed; its tests can no longer change."]}
+        )
+    if test.status == status:
+        raise ValidationError({"status": [f"The test is {status} already."]})
+    record_changes_as(by)
+    test.status = status
+    test.save(update_fields=["status"])
+    return test

@@ -1,0 +1,52 @@
+from drf_spectacular.utils import extend_schema
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from _tetradx.exceptions import BadRequest
+
+from ..models import Facility, Test, TestType
+from ..permissions import IsCatalogueEditor, administered_facility
+from ..serializers.catalogue import AddedTestTypeSerializer, AddTestTypesForm
+from ..serializers.facilities import NamedRowSerializer
+from ..services.catalogue import add_test_type
+from .public import PublicListView
+
+
+class GetTestTypesView(PublicListView):
+    success_message = "Test types for facility retrieved successfully"
+
+    @extend_schema(responses=NamedRowSerializer(many=True))
+    def get(self, request, facility_id):
+        if not Facility.objects.filter(id=facility_id).exists():
+            raise BadRequest("Facility with the given ID does not exist.")
+        return self.list_by_name(TestType.objects.filter(facility=facility_id))
+
+
+class GetTestsView(PublicListView):
+    success_message = "Tests for test type retrieved successfully"
+
+    @extend_schema(responses=NamedRowSerializer(many=True))
+    def get(self, request, test_type_id):
+        if not TestType.objects.filter(id=test_type_id).exists():
+            raise BadRequest("Test type with the given ID does not exist.")
+        return self.list_by_name(Test.objects.filter(test_type=test_type_id))
+
+
+class AddTestTypesView(APIView):
+    permission_classes = IsCatalogueEditor
+    wrong_role_message = "Unauthorized: Only Lab Technicians can add test types."
+    success_message = "Test type and tests added successfully"
+
+    @extend_schema(request=AddTestTypesForm, responses=AddedTestTypeSerializer)
+    def post(self, request):
+        form = AddTestTypesForm(
+            data=request.data,
+            context={
+                "own_facility": administered_facility(request.user),
+                "is_operator": request.user.is_staff,
+            },
+        )
+        form.is_valid(raise_exception=True)
+        tests = add_test_type(**form.validated_data)
+        answer = {"name": form.validated_data["name"], "tests": tests}
+        return Response(AddedTestTypeSerializer(answer).data)

@@ -1,0 +1,163 @@
+from django.db.models.functions import Lower
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from _tetradx.exceptions import BadRequest
+from _tetradx.pagination import Ordering, paginate
+
+from ..models import Referral, ReferralTest
+from ..models.referral import ReferralQuerySet
+from ..permissions import IsPractitioner, IsTechnician
+from ..serializers.referrals import (
+    CreatedReferralSerializer,
+    CreateReferralForm,
+    PractitionerReferralsSerializer,
+    ReferralDetailSerializer,
+    ReferralListForm,
+    ReferralStatusForm,
+    TechnicianReferralListForm,
+    TechnicianReferralsSerializer,
+    UpdatedTestSerializer,
+)
+from ..services.referrals import create_referral, set_referral_status, set_test_status
+
+
+class CreateReferralView(APIView):
+    permission_classes = IsPractitioner
+    wrong_role_message = "Only medical practitioners can create referrals."
+    success_message = "Referral created successfully"
+
+    @extend_schema(request=CreateReferralForm, responses={201: CreatedReferralSerializer})
+    def post(self, request):
+        form = CreateReferralForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        referral = create_referral(practitioner=request.user, **form.validated_data)
+        return Response(CreatedReferralSerializer(referral).data, status=status.HTTP_201_CREATED)
+
+
+class GetAndUpdateReferralView(APIView):
+    @property
+    def success_message(self) -> str:
+        if self.request.method == "PUT":
+            return "Referral status updated successfully"
+        return "Referral retrieved successfully"
+
+    @extend_schema(responses=ReferralDetailSerializer)
+    def get(self, request, referral_id):
+        referral = self.get_referral(Referral.objects.with_details())
+        return Response(ReferralDetailSerializer(referral).data)
+
+    @extend_schema(request=ReferralStatusForm, responses=ReferralDetailSerializer)
+    def put(self, request, referral_id):
+        referral = self.get_referral(Referral.objects.all())
+        form = ReferralStatusForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        referral = set_referral_status(referral=referral, by=request.user, **form.validated_data)
+        return Response(ReferralDetailSerializer(referral).data)
+
+    def get_referral(self, referrals: ReferralQuerySet) -> Referral:
+        """Raises BadRequest where there is none of that id, PermissionDenied for another's."""
+        referral_id = self.kwargs["referral_id"]
+        referral = referrals.visible_to(self.request.user).filter(id=referral_id).first()
+        if referral is None:
+            if Referral.objects.filter(id=referral_id).exists():
+                raise PermissionDenied
+            raise BadRequest("Referral does not exist.")
+        return referral
+
+
+class UpdateTestStatusView(APIView):
+    success_message = "Test status updated successfully"
+
+    @extend_schema(request=ReferralStatusForm, responses=UpdatedTestSerializer)
+    def put(self, request, referral_test_id):
+        test = self.get_test(referral_test_id)
+        form = ReferralStatusForm(data=request.data)
+        if not form.is_valid():
+            raise BadRequest("Invalid status value.")
+        test = set_test_status(test=test, by=request.user, **form.validated_data)
+        return Response(UpdatedTestSerializer(test).data)
+
+    def get_test(self, referral_test_id: int | None) -> ReferralTest:
+        """Raises BadRequest, in words that tell an unknown test from another's."""
+        tests = ReferralTest.objects.filter(id=referral_test_id)
+        test = tests.visible_to(self.request.user).first()
+        if test is None:
+            if tests.exists():
+                raise BadRequest("You do not have permission to update this test status.")
+            raise BadRequest("Referral test with the given ID does not exist.")
+        return test
+
+
+class ReferralListView(APIView):
+    """A page of referrals, with the totals of what search and filters leave.
+
+    4 queries whatever the number of rows: the user with the session, the totals, the page, its
+    tests.
+    """
+
+    success_message = "Referrals retrieved successfully"
+    wrong_role_message = "You do not have permission to view these referrals."
+    form_class: type[ReferralListForm]
+    answer_class: type[PractitionerReferralsSerializer]
+
+    def get_referrals(self) -> ReferralQuerySet:
+        raise NotImplementedError
+
+    def list_referrals(self, request):
+        form = self.form_class(data=request.query_params.dict())
+        form.is_valid(raise_exception=True)
+        query = form.validated_data
+        referrals = self.get_referrals().matching(
+            text=query.get("search_query", ""),
+            status=query.get("status"),
+            branch_id=query.get("branch_id"),
+            referred_from=query.get("referred_from"),
+            referred_to=query.get("referred_to"),
+        )
+        totals = referrals.totals()
+        sort_by_doctor = query.get("sort_by") in {"doctor", "name"}
+        if sort_by_doctor:
+            referrals = referrals.annotate(doctor=Lower("referred_by__full_name"))
+        page, pagination = paginate(
+            referrals.with_details(),
+            ordering=Ordering(
+                keys=("doctor", "referred_at", "id") if sort_by_doctor else ("referred_at", "id"),
+                descending=query.get("sort_type") != "asc",
+            ),
+            total=totals["total_referrals"],
+            page_number=query["page_number"],
+            page_size=query["page_size"],
+            cursor=query.get("cursor"),
+        )
+        answer = {"referrals": page, "data_summary": totals, "pagination": pagination}
+        return Response(self.answer_class(answer).data)
+
+
+class GetPractitionerReferralsView(ReferralListView):
+    permission_classes = IsPractitioner
+    form_class = ReferralListForm
+    answer_class = PractitionerReferralsSerializer
+
+    @extend_schema(parameters=[ReferralListForm], responses=PractitionerReferralsSerializer)
+    def get(self, request):
+        return self.list_referrals(request)
+
+    def get_referrals(self) -> ReferralQuerySet:
+        return Referral.objects.referred_by(self.request.user)
+
+
+class GetTechnicianReferralsView(ReferralListView):
+    permission_classes = IsTechnician
+    form_class = TechnicianReferralListForm
+    answer_class = TechnicianReferralsSerializer
+
+    @extend_schema(parameters=[TechnicianReferralListForm], responses=TechnicianReferralsSerializer)
+    def get(self, request):
+        return self.list_referrals(request)
+
+    def get_referrals(self) -> ReferralQuerySet:
+        return Referral.objects.at_branches_of(self.request.user)

@@ -1,0 +1,25 @@
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ..permissions import IsFacilityAdmin, administered_facility
+from ..serializers.technicians import AddedTechnicianSerializer, AddLabTechnicianForm
+from ..services.facilities import add_lab_technician
+
+
+class AddLabTechnicianView(APIView):
+    permission_classes = IsFacilityAdmin
+    wrong_role_message = "Unauthorized: Only facility admins can add Lab Technicians."
+    success_message = "Lab technician added successfully"
+
+    @extend_schema(request=AddLabTechnicianForm, responses={201: AddedTechnicianSerializer})
+    def post(self, request):
+        facility = administered_facility(request.user)
+        form = AddLabTechnicianForm(data=request.data, context={"facility": facility})
+        form.is_valid(raise_exception=True)
+        technician = add_lab_technician(**form.validated_data)
+        answer = AddedTechnicianSerializer(
+            technician, context={"branch": form.validated_data["branch"]}
+        )
+        return Response(answer.data, status=status.HTTP_201_CREATED)

@@ -1,0 +1,95 @@
+"""The cast that tests share.
+
+Ama refers patients; Kofi works at the Osu branch of Korle Laboratory, which Efua administers; Yaw
+is a practitioner who has no part in any of it.
+"""
+
+import pytest
+from rest_framework.test import APIClient
+
+from authentication.services import open_session
+from tests.factories import (
+    FacilityBranchFactory,
+    FacilityFactory,
+    PatientFactory,
+    PractitionerFactory,
+    ReferralFactory,
+    TechnicianFactory,
+    TestFactory,
+    TestTypeFactory,
+)
+
+
+@pytest.fixture
+def anyone():
+    """A client without a token."""
+    return APIClient()
+
+
+@pytest.fixture
+def signed_in():
+    """Makes a client with an open session of the user."""
+
+    def signed_in(user) -> APIClient:
+        client = APIClient()
+        token = open_session(user=user).access_token
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def ama(db):
+    return PractitionerFactory(full_name="Ama Serwaa")
+
+
+@pytest.fixture
+def yaw(db):
+    return PractitionerFactory(full_name="Yaw Darko")
+
+
+@pytest.fixture
+def efua(db):
+    return TechnicianFactory(full_name="Efua Asante")
+
+
+@pytest.fixture
+def laboratory(efua):
+    return FacilityFactory(name="Korle Laboratory", admin=efua)
+
+
+@pytest.fixture
+def branch(laboratory):
+    return FacilityBranchFactory(facility=laboratory, name="Osu")
+
+
+@pytest.fixture
+def kofi(branch):
+    return TechnicianFactory(full_name="Kofi Boateng", branches=[branch])
+
+
+@pytest.fixture
+def haematology(laboratory):
+    return TestTypeFactory(facility=laboratory, name="HAEMATOLOGY")
+
+
+@pytest.fixture
+def blood_count(haematology):
+    return TestFactory(test_type=haematology, name="FULL BLOOD COUNT")
+
+
+@pytest.fixture
+def sickling(haematology):
+    return TestFactory(test_type=haematology, name="SICKLING")
+
+
+@pytest.fixture
+def referral(ama, kofi, branch, blood_count, sickling):
+    """Ama's referral of one patient to Kofi's branch, pending, with two tests."""
+    return ReferralFactory(
+        referred_by=ama,
+        facility_branch=branch,
+        patient=PatientFactory(full_name_or_id="Akosua Mensah"),
+        tests=[blood_count, sickling],
+    )
