@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
+import psycopg2
 from django.db import IntegrityError, transaction
 from rest_framework import exceptions
 
@@ -43,6 +44,7 @@ def refuse_duplicate(*, constraints: set[str], field: str, message: str) -> Iter
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        if error.__cause__.diag.constraint_name not in constraints:
+        cause = error.__cause__
+        if not isinstance(cause, psycopg2.Error) or cause.diag.constraint_name not in constraints:
             raise
         raise exceptions.ValidationError({field: [message]}) from None

@@ -1,6 +1,7 @@
 import logging
 import traceback
 from contextvars import ContextVar
+from typing import Any
 
 import django.db
 import psycopg2
@@ -23,7 +24,8 @@ class PrivateFormatter(logging.Formatter):
 
     def formatException(self, exc_info):  # noqa: N802 (logging's own name)
         report = traceback.TracebackException(*exc_info)
-        error, entry = exc_info[1], report
+        error: BaseException | None = exc_info[1]
+        entry: Any = report
         while error is not None and entry is not None:
             if isinstance(error, psycopg2.Error | django.db.Error):
                 entry._str = database_fault(error)

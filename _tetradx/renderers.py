@@ -5,6 +5,12 @@ class PlainRenderer(ORJSONRenderer):
     """For the two refresh routes, whose answers have no envelope."""
 
 
+def success_message(view, method: str) -> str:
+    """The view's literal; where its methods have different ones, it holds them by method."""
+    message = view.success_message
+    return message if isinstance(message, str) else message[method]
+
+
 class EnvelopeRenderer(ORJSONRenderer):
     """Puts a view's data into the success envelope, with the view's `success_message`.
 
@@ -14,6 +20,7 @@ class EnvelopeRenderer(ORJSONRenderer):
     def render(self, data, media_type=None, renderer_context=None):
         context = renderer_context or {}
         if not context["response"].exception:
-            body = {"status": "success", "message": context["view"].success_message}
+            message = success_message(context["view"], context["request"].method)
+            body = {"status": "success", "message": message}
             data = body if data is None else {**body, "data": data}
         return super().render(data, media_type, renderer_context)

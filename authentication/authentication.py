@@ -12,7 +12,7 @@ class SessionTokenAuthentication(JWTAuthentication):
     changed password and a disabled account work at once.
     """
 
-    def get_user(self, validated_token: AccessToken) -> User:
+    def get_user(self, validated_token: AccessToken) -> User:  # type: ignore[override]
         try:
             session_id = validated_token.session_id
         except TokenError as error:

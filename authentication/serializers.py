@@ -2,10 +2,20 @@ from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from _tetradx.schema_examples import example
+
 from .fields import NewPasswordField, PasswordField, PhoneNumberField
 from .models import User, UserType
 
 
+@example(
+    {
+        "full_name": "Ama Serwaa",
+        "phone_number": "0244 123 456",
+        "password": "Passw0rd!x",
+        "confirm_password": "Passw0rd!x",
+    }
+)
 class RegisterForm(serializers.Serializer):
     full_name = serializers.CharField(max_length=255)
     phone_number = PhoneNumberField()
@@ -19,19 +29,29 @@ class RegisterForm(serializers.Serializer):
         return attrs
 
 
+@example({"phone_number": "+233 24 412 3456", "password": "Passw0rd!x"})
 class LoginForm(serializers.Serializer):
     phone_number = serializers.CharField()
     password = PasswordField()
 
 
+@example({"refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"})
 class RefreshForm(serializers.Serializer):
     refresh = serializers.CharField()
 
 
+@example({"refresh_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"})
 class RefreshTokenForm(serializers.Serializer):
     refresh_token = serializers.CharField()
 
 
+@example(
+    {
+        "current_password": "Passw0rd!x",
+        "new_password": "N3w-Passw0rd",
+        "confirm_new_password": "N3w-Passw0rd",
+    }
+)
 class ChangePasswordForm(serializers.Serializer):
     current_password = PasswordField()
     new_password = NewPasswordField()
@@ -50,6 +70,14 @@ class ChangePasswordForm(serializers.Serializer):
         return attrs
 
 
+@example(
+    {
+        "id": "5b0f3d5e-6c5a-4a0e-9d53-1f8a9a2a7f10",
+        "full_name": "Ama Serwaa",
+        "phone_number": "0244123456",
+        "user_type": "Medical Practitioner",
+    }
+)
 class UserSerializer(serializers.ModelSerializer):
     class Meta:
         model = User
@@ -116,11 +144,34 @@ class LoggedInTechnicianSerializer(LoggedInUserSerializer):
         return BranchOfUserSerializer(branches, many=True).data
 
 
+@example(
+    {
+        "refresh_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+        "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+    }
+)
 class TokensSerializer(serializers.Serializer):
     refresh_token = serializers.CharField()
     access_token = serializers.CharField()
 
 
+@example(
+    {
+        "refresh_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+        "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+        "user_data": {
+            "id": "0d5c3e2b-8a44-4f3b-bb0f-2f9f1a1f6f2c",
+            "full_name": "Kofi Boateng",
+            "phone_number": "0244000002",
+            "user_type": "Lab Technician",
+            "date_joined": "2026-03-02T08:15:00Z",
+            "is_new_user": False,
+            "is_admin": False,
+            "facility": {"id": 1, "name": "Korle Laboratory"},
+            "branches": [{"id": "3", "name": "Osu"}],
+        },
+    }
+)
 class LoginSerializer(TokensSerializer):
     user_data = serializers.SerializerMethodField()
 
@@ -132,6 +183,12 @@ class LoginSerializer(TokensSerializer):
         return serializer(user).data
 
 
+@example(
+    {
+        "access": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+        "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+    }
+)
 class RefreshedTokensSerializer(serializers.Serializer):
     access = serializers.CharField()
     refresh = serializers.CharField()

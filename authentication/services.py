@@ -1,4 +1,3 @@
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -39,9 +38,10 @@ def log_in(*, phone_number: str, password: str) -> tuple[User, RefreshToken] | N
 
 
 def open_session(*, user: User) -> RefreshToken:
-    token = RefreshToken.for_user(user)
-    session = Session.objects.create(user=user, refresh_jti=token.jti, expires_at=expiry_of(token))
-    token[RefreshToken.session_claim] = str(session.id)
+    token = RefreshToken()
+    session = Session.objects.create(user=user, refresh_jti=token.jti, expires_at=token.expires_at)
+    token["sid"] = str(session.id)
+    token["user_id"] = str(user.pk)
     return token
 
 
@@ -57,7 +57,7 @@ def rotate_session(*, refresh: str) -> RefreshToken:
     traded_jti = token.jti
     token.renew()
     traded = session.filter(refresh_jti=traded_jti).update(
-        refresh_jti=token.jti, expires_at=expiry_of(token)
+        refresh_jti=token.jti, expires_at=token.expires_at
     )
     if not traded:
         session.end()
@@ -91,8 +91,5 @@ def change_password(*, user: User, new_password: str, keep_session: UUID | None 
     user.set_password(new_password)
     user.must_change_password = False
     user.save(update_fields=["password", "must_change_password", "updated_at"])
-    user.sessions.exclude(id=keep_session).end()
-
-
-def expiry_of(token: RefreshToken) -> datetime:
-    return datetime.fromtimestamp(token["exp"], tz=UTC)
+    ending = user.sessions.all() if keep_session is None else user.sessions.exclude(id=keep_session)
+    ending.end()

@@ -7,6 +7,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from _tetradx.renderers import PlainRenderer
+from _tetradx.schema import error_example
 
 from .serializers import (
     ChangePasswordForm,
@@ -37,9 +38,17 @@ class PublicView(APIView):
 
 
 class RegisterView(PublicView):
+    """Makes a medical practitioner, whatever else the body says."""
+
     success_message = "User registered successfully"
 
-    @extend_schema(request=RegisterForm, responses={201: UserSerializer})
+    @extend_schema(
+        request=RegisterForm,
+        responses={201: UserSerializer},
+        examples=[
+            error_example({"phone_number": ["A user with this phone number already exists."]})
+        ],
+    )
     def post(self, request):
         form = RegisterForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -48,9 +57,21 @@ class RegisterView(PublicView):
 
 
 class LoginView(PublicView):
+    """Opens a session. Technicians also learn where they work.
+
+    Any spelling of the phone number will do. An access token lives 15 minutes, a refresh token 12
+    hours.
+    """
+
     success_message = "Login successful"
 
-    @extend_schema(request=LoginForm, responses=LoginSerializer)
+    @extend_schema(
+        request=LoginForm,
+        responses=LoginSerializer,
+        examples=[
+            error_example({"phone_number_and_password": ["Invalid phone number or password."]})
+        ],
+    )
     def post(self, request):
         form = LoginForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -72,9 +93,13 @@ class TokenRefreshView(PublicView):
     """Trades a refresh token for new tokens. Its second use ends the session."""
 
     renderer_classes = (PlainRenderer,)
-    www_authenticate = "Bearer"
+    further_errors = (status.HTTP_401_UNAUTHORIZED,)
 
-    @extend_schema(request=RefreshForm, responses=RefreshedTokensSerializer)
+    @extend_schema(
+        request=RefreshForm,
+        responses=RefreshedTokensSerializer,
+        examples=[error_example("Token is dead", code=status.HTTP_401_UNAUTHORIZED)],
+    )
     def post(self, request):
         form = RefreshForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -85,7 +110,8 @@ class TokenRefreshView(PublicView):
         return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
 
     def get_authenticate_header(self, request):
-        return self.www_authenticate
+        # Without it DRF turns a 401 into a 403.
+        return "Bearer"
 
 
 class ClientRefreshView(PublicView):
@@ -96,7 +122,11 @@ class ClientRefreshView(PublicView):
 
     renderer_classes = (PlainRenderer,)
 
-    @extend_schema(request=RefreshTokenForm, responses=TokensSerializer)
+    @extend_schema(
+        request=RefreshTokenForm,
+        responses=TokensSerializer,
+        examples=[error_example({"refresh_token": ["Token is dead"]})],
+    )
     def post(self, request):
         form = RefreshTokenForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -108,6 +138,8 @@ class ClientRefreshView(PublicView):
 
 
 class LogoutView(PublicView):
+    """Ends the session: its refresh and access tokens are dead from then on."""
+
     success_message = "Logged out successfully"
 
     @extend_schema(request=RefreshTokenForm, responses=OpenApiResponse())
@@ -119,12 +151,16 @@ class LogoutView(PublicView):
 
 
 class ChangePasswordView(APIView):
-    """The one route for users who are due to change their password."""
+    """Ends every other session. The one route for users who are due to change their password."""
 
     permission_classes = (IsAuthenticated,)
     success_message = "Password changed successfully."
 
-    @extend_schema(request=ChangePasswordForm, responses=OpenApiResponse())
+    @extend_schema(
+        request=ChangePasswordForm,
+        responses=OpenApiResponse(),
+        examples=[error_example({"current_password": ["The current password is wrong."]})],
+    )
     def post(self, request):
         form = ChangePasswordForm(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)

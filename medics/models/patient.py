@@ -1,4 +1,4 @@
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils import timezone
@@ -29,7 +29,7 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         as none); or the same identifier, named by the same practitioner before.
         """
         same_text = self.filter(name_key=name_key(full_name_or_id))
-        same_person = models.Q(pk=None)
+        same_person: Any = models.Q(pk=None)
         if contact_number:
             same_person |= models.Q(contact_key=phone_key(contact_number))
         if is_identifier(full_name_or_id):

@@ -3,6 +3,7 @@ from decimal import Decimal
 from rest_framework import serializers
 
 from _tetradx.fields import RowIdField
+from _tetradx.schema_examples import example
 
 from ..models import Facility
 
@@ -24,6 +25,12 @@ class NewTestForm(serializers.Serializer):
     )
 
 
+@example(
+    {
+        "name": "Haematology",
+        "tests": [{"name": "Full blood count", "price": 60}, {"name": "Sickling"}],
+    }
+)
 class AddTestTypesForm(serializers.Serializer):
     """Context: `own_facility`, of a facility administrator, and `is_operator`.
 
@@ -59,6 +66,15 @@ class AddedTestSerializer(serializers.Serializer):
     price = serializers.FloatField(help_text="In cedis.")
 
 
+@example(
+    {
+        "name": "HAEMATOLOGY",
+        "tests": [
+            {"id": 11, "name": "FULL BLOOD COUNT", "price": 60.0},
+            {"id": 12, "name": "SICKLING", "price": 0.0},
+        ],
+    }
+)
 class AddedTestTypeSerializer(serializers.Serializer):
     name = serializers.CharField()
     tests = AddedTestSerializer(many=True)

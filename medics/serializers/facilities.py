@@ -1,6 +1,9 @@
 from rest_framework import serializers
 
+from _tetradx.schema_examples import example
 
+
+@example({"id": 3, "name": "Osu"})
 class NamedRowSerializer(serializers.Serializer):
     """A row of a public list."""
 
@@ -8,10 +11,21 @@ class NamedRowSerializer(serializers.Serializer):
     name = serializers.CharField()
 
 
+@example({"name": "Osu"})
 class AddBranchForm(serializers.Serializer):
     name = serializers.CharField(max_length=255)
 
 
+@example(
+    {
+        "id": "3",
+        "name": "Osu",
+        "facility_name": "Korle Laboratory",
+        "facility_branch_id": 3,
+        "facility_branch_name": "Osu",
+        "created_at": "2026-03-02T08:15:00Z",
+    }
+)
 class AddedBranchSerializer(serializers.Serializer):
     id = serializers.CharField()
     name = serializers.CharField()

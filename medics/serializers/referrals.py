@@ -2,6 +2,7 @@ from rest_framework import serializers
 
 from _tetradx.fields import RowIdField
 from _tetradx.pagination import PageForm, PaginationSerializer
+from _tetradx.schema_examples import example
 from authentication.fields import PhoneNumberField
 
 from ..choices import TestStatus
@@ -10,6 +11,15 @@ MAX_TESTS = 100
 MAX_NOTES_CHARACTERS = 2000
 
 
+@example(
+    {
+        "patient_full_name_or_id": "Akosua Mensah",
+        "patient_contact_number": "0208123456",
+        "tests": [11],
+        "branch_id": 3,
+        "clinical_notes": "Fever for three days.",
+    }
+)
 class CreateReferralForm(serializers.Serializer):
     patient_full_name_or_id = serializers.CharField(max_length=255)
     patient_id = serializers.CharField(
@@ -41,6 +51,7 @@ class CreateReferralForm(serializers.Serializer):
         }
 
 
+@example({"status": "Received"})
 class ReferralStatusForm(serializers.Serializer):
     status = serializers.ChoiceField(TestStatus)
 
@@ -75,6 +86,17 @@ class ReferralTestSerializer(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
+@example(
+    {
+        "test_id": 901,
+        "test_name": "FULL BLOOD COUNT",
+        "test_type_name": "HAEMATOLOGY",
+        "status": "Completed",
+        "referral_id": "7QK2M9XA0B",
+        "updated_at": "2026-03-02T10:40:00Z",
+        "completed_at": "2026-03-02T10:40:00Z",
+    }
+)
 class UpdatedTestSerializer(ReferralTestSerializer):
     referral_id = serializers.CharField()
     updated_at = serializers.DateTimeField()
@@ -94,6 +116,26 @@ class ReferralSerializer(serializers.Serializer):
     tests = ReferralTestSerializer(many=True)
 
 
+@example(
+    {
+        "referral_id": "7QK2M9XA0B",
+        "patient_name_or_id": "Akosua Mensah",
+        "facility_name": "Korle Laboratory",
+        "branch_name": "Osu",
+        "status": "Pending",
+        "referred_at": "2026-03-02T08:15:00Z",
+        "tests": [
+            {
+                "test_id": 901,
+                "test_name": "FULL BLOOD COUNT",
+                "test_type_name": "HAEMATOLOGY",
+                "status": "Pending",
+                "created_at": "2026-03-02T08:15:00Z",
+            }
+        ],
+        "referring_doctor": "Ama Serwaa",
+    }
+)
 class CreatedReferralSerializer(ReferralSerializer):
     referring_doctor = serializers.CharField(source="referred_by.full_name")
 
@@ -108,6 +150,29 @@ class NotesField(serializers.CharField):
         return value or None
 
 
+@example(
+    {
+        "referral_id": "7QK2M9XA0B",
+        "patient_name_or_id": "Akosua Mensah",
+        "facility_name": "Korle Laboratory",
+        "branch_name": "Osu",
+        "status": "Pending",
+        "referred_at": "2026-03-02T08:15:00Z",
+        "tests": [
+            {
+                "test_id": 901,
+                "test_name": "FULL BLOOD COUNT",
+                "test_type_name": "HAEMATOLOGY",
+                "status": "Pending",
+                "created_at": "2026-03-02T08:15:00Z",
+            }
+        ],
+        "referring_doctor": "Ama Serwaa",
+        "clinical_notes": "Fever for three days.",
+        "updated_at": "2026-03-02T08:15:00Z",
+        "completed_at": None,
+    }
+)
 class ReferralDetailSerializer(CreatedReferralSerializer):
     clinical_notes = NotesField()
     updated_at = serializers.DateTimeField()
@@ -135,11 +200,96 @@ class TotalsSerializer(serializers.Serializer):
     total_received = serializers.IntegerField()
 
 
+@example(
+    {
+        "referrals": [
+            {
+                "referral_id": "7QK2M9XA0B",
+                "patient_name_or_id": "Akosua Mensah",
+                "facility_name": "Korle Laboratory",
+                "branch_name": "Osu",
+                "status": "Pending",
+                "referred_at": "2026-03-02T08:15:00Z",
+                "tests": [
+                    {
+                        "test_id": 901,
+                        "test_name": "FULL BLOOD COUNT",
+                        "test_type_name": "HAEMATOLOGY",
+                        "status": "Pending",
+                        "created_at": "2026-03-02T08:15:00Z",
+                    }
+                ],
+                "clinical_notes": None,
+                "test_type_name": "HAEMATOLOGY",
+            }
+        ],
+        "data_summary": {
+            "total_referrals": 1,
+            "total_completed": 0,
+            "total_pending": 1,
+            "total_received": 0,
+        },
+        "pagination": {
+            "current_page": 1,
+            "page_size": 10,
+            "total_pages": 1,
+            "total_referrals": 1,
+            "has_next": False,
+            "has_previous": False,
+            "next_cursor": None,
+            "previous_cursor": None,
+            "total_is_capped": False,
+        },
+    }
+)
 class PractitionerReferralsSerializer(serializers.Serializer):
     referrals = ReferralRowSerializer(many=True)
     data_summary = TotalsSerializer()
     pagination = PaginationSerializer()
 
 
+@example(
+    {
+        "referrals": [
+            {
+                "referral_id": "7QK2M9XA0B",
+                "patient_name_or_id": "Akosua Mensah",
+                "facility_name": "Korle Laboratory",
+                "branch_name": "Osu",
+                "status": "Pending",
+                "referred_at": "2026-03-02T08:15:00Z",
+                "tests": [
+                    {
+                        "test_id": 901,
+                        "test_name": "FULL BLOOD COUNT",
+                        "test_type_name": "HAEMATOLOGY",
+                        "status": "Pending",
+                        "created_at": "2026-03-02T08:15:00Z",
+                    }
+                ],
+                "clinical_notes": None,
+                "test_type_name": "HAEMATOLOGY",
+                "referral_doctor": "Ama Serwaa",
+            }
+        ],
+        "data_summary": {
+            "total_referrals": 1,
+            "total_completed": 0,
+            "total_pending": 1,
+            "total_received": 0,
+        },
+        "pagination": {
+            "current_page": 1,
+            "page_size": 10,
+            "total_pages": 1,
+            "total_referrals": 1,
+            "has_next": False,
+            "has_previous": False,
+            "next_cursor": None,
+            "previous_cursor": None,
+            "total_is_capped": False,
+        },
+    }
+)
 class TechnicianReferralsSerializer(PractitionerReferralsSerializer):
     referrals = TechnicianReferralRowSerializer(many=True)

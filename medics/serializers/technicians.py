@@ -1,12 +1,21 @@
 from rest_framework import serializers
 
 from _tetradx.fields import RowIdField
+from _tetradx.schema_examples import example
 from authentication.fields import NewPasswordField, PhoneNumberField
 from authentication.serializers import UserSerializer
 
 from ..models import FacilityBranch
 
 
+@example(
+    {
+        "full_name": "Kofi Boateng",
+        "phone_number": "0244000002",
+        "branch_id": 3,
+        "password": "Passw0rd!x",
+    }
+)
 class AddLabTechnicianForm(serializers.Serializer):
     """Context: `facility`, whose active branches may be named. Gives the branch as `branch`."""
 
@@ -22,6 +31,17 @@ class AddLabTechnicianForm(serializers.Serializer):
         return branch
 
 
+@example(
+    {
+        "id": "0d5c3e2b-8a44-4f3b-bb0f-2f9f1a1f6f2c",
+        "full_name": "Kofi Boateng",
+        "phone_number": "0244000002",
+        "user_type": "Lab Technician",
+        "facility_name": "Korle Laboratory",
+        "facility_branch_name": "Osu",
+        "created_at": "2026-03-02T08:15:00Z",
+    }
+)
 class AddedTechnicianSerializer(UserSerializer):
     """Context: `branch`, to which the technician was added."""
 

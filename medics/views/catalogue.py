@@ -3,6 +3,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
+from _tetradx.schema import error_example
 
 from ..models import Facility, Test, TestType
 from ..permissions import IsCatalogueEditor, administered_facility
@@ -13,9 +14,14 @@ from .public import PublicListView
 
 
 class GetTestTypesView(PublicListView):
+    """The types of tests that the facility offers, by name."""
+
     success_message = "Test types for facility retrieved successfully"
 
-    @extend_schema(responses=NamedRowSerializer(many=True))
+    @extend_schema(
+        responses=NamedRowSerializer(many=True),
+        examples=[error_example("Facility with the given ID does not exist.")],
+    )
     def get(self, request, facility_id):
         if not Facility.objects.filter(id=facility_id).exists():
             raise BadRequest("Facility with the given ID does not exist.")
@@ -23,9 +29,14 @@ class GetTestTypesView(PublicListView):
 
 
 class GetTestsView(PublicListView):
+    """The tests of a type, by name."""
+
     success_message = "Tests for test type retrieved successfully"
 
-    @extend_schema(responses=NamedRowSerializer(many=True))
+    @extend_schema(
+        responses=NamedRowSerializer(many=True),
+        examples=[error_example("Test type with the given ID does not exist.")],
+    )
     def get(self, request, test_type_id):
         if not TestType.objects.filter(id=test_type_id).exists():
             raise BadRequest("Test type with the given ID does not exist.")
@@ -33,11 +44,25 @@ class GetTestsView(PublicListView):
 
 
 class AddTestTypesView(APIView):
+    """Adds a type with its tests to the facility that the user administers, or nothing at all.
+
+    Operators name the facilities.
+    """
+
     permission_classes = IsCatalogueEditor
     wrong_role_message = "Unauthorized: Only Lab Technicians can add test types."
     success_message = "Test type and tests added successfully"
 
-    @extend_schema(request=AddTestTypesForm, responses=AddedTestTypeSerializer)
+    @extend_schema(
+        request=AddTestTypesForm,
+        responses=AddedTestTypeSerializer,
+        examples=[
+            error_example(
+                {"name": ["A test type with this name already exists for this facility."]}
+            ),
+            error_example(wrong_role_message),
+        ],
+    )
     def post(self, request):
         form = AddTestTypesForm(
             data=request.data,

@@ -4,15 +4,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
+from _tetradx.schema import error_example
 
 from ..models import Facility, FacilityBranch
-from ..permissions import IsFacilityAdmin, administered_facility
+from ..permissions import IsFacilityAdmin
 from ..serializers.facilities import AddBranchForm, AddedBranchSerializer, NamedRowSerializer
 from ..services.facilities import add_branch, deactivate_branch
 from .public import PublicListView
 
 
 class GetFacilitiesView(PublicListView):
+    """All facilities, by name."""
+
     success_message = "Facilities retrieved successfully"
 
     @extend_schema(responses=NamedRowSerializer(many=True))
@@ -21,7 +24,7 @@ class GetFacilitiesView(PublicListView):
 
 
 class GetBranchesView(PublicListView):
-    """The active branches; of an unknown facility, none."""
+    """The facility's active branches, by name; of an unknown facility, none."""
 
     success_message = "Branches retrieved successfully"
 
@@ -31,26 +34,43 @@ class GetBranchesView(PublicListView):
 
 
 class AddBranchView(APIView):
+    """Adds a branch to the facility that the user administers."""
+
     permission_classes = IsFacilityAdmin
     wrong_role_message = "Unauthorized: Only facility admins can add branches."
     success_message = "Facility branch added successfully"
 
-    @extend_schema(request=AddBranchForm, responses={201: AddedBranchSerializer})
+    @extend_schema(
+        request=AddBranchForm,
+        responses={201: AddedBranchSerializer},
+        examples=[
+            error_example({"name": ["A branch with this name already exists in this facility."]}),
+            error_example(wrong_role_message),
+        ],
+    )
     def post(self, request):
         form = AddBranchForm(data=request.data)
         form.is_valid(raise_exception=True)
-        branch = add_branch(facility=administered_facility(request.user), **form.validated_data)
+        branch = add_branch(facility=request.user.administered_facility, **form.validated_data)
         return Response(AddedBranchSerializer(branch).data, status=status.HTTP_201_CREATED)
 
 
 class DeactivateBranchView(APIView):
+    """Closes a branch to new referrals; those that it has are kept."""
+
     permission_classes = IsFacilityAdmin
     wrong_role_message = "Unauthorized: Only facility admins can delete branches."
     success_message = "Facility branch deleted successfully"
 
-    @extend_schema(responses=OpenApiResponse())
+    @extend_schema(
+        responses=OpenApiResponse(),
+        examples=[
+            error_example("Facility branch with the given ID does not exist."),
+            error_example(wrong_role_message),
+        ],
+    )
     def delete(self, request, branch_id):
-        branch = administered_facility(request.user).branches.filter(id=branch_id).first()
+        branch = request.user.administered_facility.branches.filter(id=branch_id).first()
         if branch is None:
             raise BadRequest("Facility branch with the given ID does not exist.")
         deactivate_branch(branch=branch)

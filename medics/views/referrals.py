@@ -7,6 +7,7 @@ from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
 from _tetradx.pagination import Ordering, paginate
+from _tetradx.schema import error_example
 
 from ..models import Referral, ReferralTest
 from ..models.referral import ReferralQuerySet
@@ -26,11 +27,21 @@ from ..services.referrals import create_referral, set_referral_status, set_test_
 
 
 class CreateReferralView(APIView):
+    """Refers a patient to a branch for one or several tests, all or nothing."""
+
     permission_classes = IsPractitioner
     wrong_role_message = "Only medical practitioners can create referrals."
     success_message = "Referral created successfully"
 
-    @extend_schema(request=CreateReferralForm, responses={201: CreatedReferralSerializer})
+    @extend_schema(
+        request=CreateReferralForm,
+        responses={201: CreatedReferralSerializer},
+        examples=[
+            error_example({"test_id": ["Test with the given ID does not exist."]}),
+            error_example({"branch_id": ["Branch with the given ID does not exist."]}),
+            error_example(wrong_role_message),
+        ],
+    )
     def post(self, request):
         form = CreateReferralForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -39,18 +50,34 @@ class CreateReferralView(APIView):
 
 
 class GetAndUpdateReferralView(APIView):
-    @property
-    def success_message(self) -> str:
-        if self.request.method == "PUT":
-            return "Referral status updated successfully"
-        return "Referral retrieved successfully"
+    """For its practitioner, the staff of its branch and its facility's administrator.
 
-    @extend_schema(responses=ReferralDetailSerializer)
+    Pending goes to and from Received; either goes to Completed, which is final, once all tests
+    are completed.
+    """
+
+    success_message = {
+        "GET": "Referral retrieved successfully",
+        "PUT": "Referral status updated successfully",
+    }
+
+    @extend_schema(
+        responses=ReferralDetailSerializer, examples=[error_example("Referral does not exist.")]
+    )
     def get(self, request, referral_id):
         referral = self.get_referral(Referral.objects.with_details())
         return Response(ReferralDetailSerializer(referral).data)
 
-    @extend_schema(request=ReferralStatusForm, responses=ReferralDetailSerializer)
+    @extend_schema(
+        request=ReferralStatusForm,
+        responses=ReferralDetailSerializer,
+        examples=[
+            error_example("Referral does not exist."),
+            error_example(
+                {"status": ["These tests are not completed yet: FULL BLOOD COUNT, SICKLING."]}
+            ),
+        ],
+    )
     def put(self, request, referral_id):
         referral = self.get_referral(Referral.objects.all())
         form = ReferralStatusForm(data=request.data)
@@ -70,9 +97,19 @@ class GetAndUpdateReferralView(APIView):
 
 
 class UpdateTestStatusView(APIView):
+    """Any status to any other, until the test's referral is completed."""
+
     success_message = "Test status updated successfully"
 
-    @extend_schema(request=ReferralStatusForm, responses=UpdatedTestSerializer)
+    @extend_schema(
+        request=ReferralStatusForm,
+        responses=UpdatedTestSerializer,
+        examples=[
+            error_example("Referral test with the given ID does not exist."),
+            error_example("You do not have permission to update this test status."),
+            error_example("Invalid status value."),
+        ],
+    )
     def put(self, request, referral_test_id):
         test = self.get_test(referral_test_id)
         form = ReferralStatusForm(data=request.data)
@@ -81,7 +118,7 @@ class UpdateTestStatusView(APIView):
         test = set_test_status(test=test, by=request.user, **form.validated_data)
         return Response(UpdatedTestSerializer(test).data)
 
-    def get_test(self, referral_test_id: int | None) -> ReferralTest:
+    def get_test(self, referral_test_id) -> ReferralTest:
         """Raises BadRequest, in words that tell an unknown test from another's."""
         tests = ReferralTest.objects.filter(id=referral_test_id)
         test = tests.visible_to(self.request.user).first()
@@ -138,6 +175,8 @@ class ReferralListView(APIView):
 
 
 class GetPractitionerReferralsView(ReferralListView):
+    """The practitioner's own referrals, newest first."""
+
     permission_classes = IsPractitioner
     form_class = ReferralListForm
     answer_class = PractitionerReferralsSerializer
@@ -151,6 +190,8 @@ class GetPractitionerReferralsView(ReferralListView):
 
 
 class GetTechnicianReferralsView(ReferralListView):
+    """Referrals to the technician's branches; a facility administrator's, to all of them."""
+
     permission_classes = IsTechnician
     form_class = TechnicianReferralListForm
     answer_class = TechnicianReferralsSerializer

@@ -3,19 +3,33 @@ from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ..permissions import IsFacilityAdmin, administered_facility
+from _tetradx.schema import error_example
+
+from ..permissions import IsFacilityAdmin
 from ..serializers.technicians import AddedTechnicianSerializer, AddLabTechnicianForm
 from ..services.facilities import add_lab_technician
 
 
 class AddLabTechnicianView(APIView):
+    """Adds a technician to a branch of the facility that the user administers.
+
+    The technician must change the password at the first login.
+    """
+
     permission_classes = IsFacilityAdmin
     wrong_role_message = "Unauthorized: Only facility admins can add Lab Technicians."
     success_message = "Lab technician added successfully"
 
-    @extend_schema(request=AddLabTechnicianForm, responses={201: AddedTechnicianSerializer})
+    @extend_schema(
+        request=AddLabTechnicianForm,
+        responses={201: AddedTechnicianSerializer},
+        examples=[
+            error_example({"branch_id": ["Branch with the given ID does not exist."]}),
+            error_example(wrong_role_message),
+        ],
+    )
     def post(self, request):
-        facility = administered_facility(request.user)
+        facility = request.user.administered_facility
         form = AddLabTechnicianForm(data=request.data, context={"facility": facility})
         form.is_valid(raise_exception=True)
         technician = add_lab_technician(**form.validated_data)

@@ -1,0 +1,45 @@
+"""How gunicorn serves: `python -m gunicorn -c gunicorn_config.py _tetradx.wsgi`.
+
+Every value can be set by the variable beside it.
+"""
+
+import os
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+
+# Two workers per core and one, each with threads: while one thread waits for the database another
+# one works, and only threaded workers keep a client's connection alive.
+processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+workers = int(os.environ.get("GUNICORN_WORKERS", 2 * (processors or 1) + 1))
+worker_class = "gthread"
+threads = int(os.environ.get("GUNICORN_THREADS", 4))
+
+# The code is loaded once, before the fork, so that the workers share its memory.
+preload_app = True
+
+# A worker that does not answer the master for this long is replaced. Above the database's own
+# statement timeout, which ends a slow request first and says why.
+timeout = int(os.environ.get("GUNICORN_TIMEOUT_S", 120))
+graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT_S", 30))
+keepalive = int(os.environ.get("GUNICORN_KEEPALIVE_S", 5))
+
+# Workers are replaced now and then, not all at once, so that no leak can grow for ever.
+max_requests = int(os.environ.get("GUNICORN_MAX_REQUESTS", 1000))
+max_requests_jitter = max_requests // 10
+
+# Heartbeats are files that must never wait for a disk.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+
+control_socket_disable = True
+
+# Whose X-Forwarded-* headers are believed.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+
+# One line per request. %(U)s is the path without the query, which may hold a patient's name.
+accesslog = "-"
+errorlog = "-"
+loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")
+access_log_format = (
+    "%(t)s access %(m)s %(U)s status=%(s)s bytes=%(B)s ms=%(M)s"
+    " address=%(h)s request_id=%({x-request-id}o)s"
+)
