@@ -43,12 +43,20 @@ class ErrorSerializer(serializers.Serializer):
     detail = ErrorDetailField()
 
 
-def error_example(detail: str | dict, code: int = HTTPStatus.BAD_REQUEST) -> OpenApiExample:
-    """For `extend_schema(examples=…)`: what a route says of a fault of its own."""
+def refuses(*details: str | dict, code: int = HTTPStatus.BAD_REQUEST):
+    """Shows in the schema what a view's method says of faults of its own."""
+
+    def decorate(method):
+        refusals = getattr(method, "refusals", {})
+        method.refusals = {**refusals, HTTPStatus(code): [error_example(d, code) for d in details]}
+        return method
+
+    return decorate
+
+
+def error_example(detail: str | dict, code: int) -> OpenApiExample:
     name = detail if isinstance(detail, str) else next(iter(detail.values()))[0]
-    return OpenApiExample(
-        name, value=error_body(code, detail), response_only=True, status_codes=[str(int(code))]
-    )
+    return OpenApiExample(name, value=error_body(code, detail))
 
 
 class EnvelopeSchema(AutoSchema):
@@ -73,37 +81,35 @@ class EnvelopeSchema(AutoSchema):
 
     def in_envelope(self, body: dict) -> dict:
         message = success_message(self.view, self.method)
-        properties = {
-            "status": {"type": "string", "enum": ["success"]},
-            "message": {"type": "string", "enum": [message]},
-        }
-        content = body.get("content", {}).get("application/json", {})
-        if content:
-            properties["data"] = content["schema"]
-        examples = {
-            name: {**example, "value": {"status": "success", "message": message, "data": value}}
-            for name, example in content.get("examples", {}).items()
-            for value in [example["value"]]
-        }
+        envelope = {"status": "success", "message": message}
+        properties = {key: {"type": "string", "enum": [text]} for key, text in envelope.items()}
+        examples = {"Example": {"value": envelope}}
+        if "content" in body:
+            data = body["content"]["application/json"]
+            properties["data"] = data["schema"]
+            examples = {
+                name: {**example, "value": {**envelope, "data": example["value"]}}
+                for name, example in data["examples"].items()
+            }
         schema = {"type": "object", "properties": properties, "required": list(properties)}
-        media = {"schema": schema, "examples": examples} if examples else {"schema": schema}
-        return {**body, "content": {"application/json": media}}
+        return {**body, "content": {"application/json": {"schema": schema, "examples": examples}}}
 
-    def error_codes(self) -> list[HTTPStatus]:
-        codes = [HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE]
+    def refusals(self) -> dict[HTTPStatus, list[OpenApiExample]]:
+        return getattr(getattr(self.view, self.method.lower()), "refusals", {})
+
+    def error_codes(self) -> set[HTTPStatus]:
+        codes = {HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE, *self.refusals()}
         if self.view.authentication_classes:
-            codes += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
+            codes |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
         if self.method in {"POST", "PUT"}:
-            codes += [
+            codes |= {
                 HTTPStatus.CONFLICT,
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            ]
-        return [*codes, *map(HTTPStatus, getattr(self.view, "further_errors", ()))]
+            }
+        return codes
 
     def error_response(self, code: HTTPStatus, direction: str) -> dict:
-        response = OpenApiResponse(ErrorSerializer, description=code.phrase)
-        body = self._get_response_for_code(response, str(int(code)), direction=direction)
-        example = {"value": error_body(code, COMMON_ERRORS[code])}
-        body["content"]["application/json"].setdefault("examples", {code.phrase: example})
-        return body
+        examples = self.refusals().get(code) or [error_example(COMMON_ERRORS[code], code)]
+        response = OpenApiResponse(ErrorSerializer, description=code.phrase, examples=examples)
+        return self._get_response_for_code(response, str(int(code)), direction=direction)

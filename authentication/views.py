@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from _tetradx.renderers import PlainRenderer
-from _tetradx.schema import error_example
+from _tetradx.schema import refuses
 
 from .serializers import (
     ChangePasswordForm,
@@ -42,13 +42,8 @@ class RegisterView(PublicView):
 
     success_message = "User registered successfully"
 
-    @extend_schema(
-        request=RegisterForm,
-        responses={201: UserSerializer},
-        examples=[
-            error_example({"phone_number": ["A user with this phone number already exists."]})
-        ],
-    )
+    @extend_schema(request=RegisterForm, responses={201: UserSerializer})
+    @refuses({"phone_number": ["A user with this phone number already exists."]})
     def post(self, request):
         form = RegisterForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -65,13 +60,8 @@ class LoginView(PublicView):
 
     success_message = "Login successful"
 
-    @extend_schema(
-        request=LoginForm,
-        responses=LoginSerializer,
-        examples=[
-            error_example({"phone_number_and_password": ["Invalid phone number or password."]})
-        ],
-    )
+    @extend_schema(request=LoginForm, responses=LoginSerializer)
+    @refuses({"phone_number_and_password": ["Invalid phone number or password."]})
     def post(self, request):
         form = LoginForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -93,13 +83,9 @@ class TokenRefreshView(PublicView):
     """Trades a refresh token for new tokens. Its second use ends the session."""
 
     renderer_classes = (PlainRenderer,)
-    further_errors = (status.HTTP_401_UNAUTHORIZED,)
 
-    @extend_schema(
-        request=RefreshForm,
-        responses=RefreshedTokensSerializer,
-        examples=[error_example("Token is dead", code=status.HTTP_401_UNAUTHORIZED)],
-    )
+    @extend_schema(request=RefreshForm, responses=RefreshedTokensSerializer)
+    @refuses("Token is dead", code=status.HTTP_401_UNAUTHORIZED)
     def post(self, request):
         form = RefreshForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -122,11 +108,8 @@ class ClientRefreshView(PublicView):
 
     renderer_classes = (PlainRenderer,)
 
-    @extend_schema(
-        request=RefreshTokenForm,
-        responses=TokensSerializer,
-        examples=[error_example({"refresh_token": ["Token is dead"]})],
-    )
+    @extend_schema(request=RefreshTokenForm, responses=TokensSerializer)
+    @refuses({"refresh_token": ["Token is dead"]})
     def post(self, request):
         form = RefreshTokenForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -156,11 +139,8 @@ class ChangePasswordView(APIView):
     permission_classes = (IsAuthenticated,)
     success_message = "Password changed successfully."
 
-    @extend_schema(
-        request=ChangePasswordForm,
-        responses=OpenApiResponse(),
-        examples=[error_example({"current_password": ["The current password is wrong."]})],
-    )
+    @extend_schema(request=ChangePasswordForm, responses=OpenApiResponse())
+    @refuses({"current_password": ["The current password is wrong."]})
     def post(self, request):
         form = ChangePasswordForm(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)

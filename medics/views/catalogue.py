@@ -3,7 +3,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
-from _tetradx.schema import error_example
+from _tetradx.schema import refuses
 
 from ..models import Facility, Test, TestType
 from ..permissions import IsCatalogueEditor, administered_facility
@@ -18,10 +18,8 @@ class GetTestTypesView(PublicListView):
 
     success_message = "Test types for facility retrieved successfully"
 
-    @extend_schema(
-        responses=NamedRowSerializer(many=True),
-        examples=[error_example("Facility with the given ID does not exist.")],
-    )
+    @extend_schema(responses=NamedRowSerializer(many=True))
+    @refuses("Facility with the given ID does not exist.")
     def get(self, request, facility_id):
         if not Facility.objects.filter(id=facility_id).exists():
             raise BadRequest("Facility with the given ID does not exist.")
@@ -33,10 +31,8 @@ class GetTestsView(PublicListView):
 
     success_message = "Tests for test type retrieved successfully"
 
-    @extend_schema(
-        responses=NamedRowSerializer(many=True),
-        examples=[error_example("Test type with the given ID does not exist.")],
-    )
+    @extend_schema(responses=NamedRowSerializer(many=True))
+    @refuses("Test type with the given ID does not exist.")
     def get(self, request, test_type_id):
         if not TestType.objects.filter(id=test_type_id).exists():
             raise BadRequest("Test type with the given ID does not exist.")
@@ -53,15 +49,10 @@ class AddTestTypesView(APIView):
     wrong_role_message = "Unauthorized: Only Lab Technicians can add test types."
     success_message = "Test type and tests added successfully"
 
-    @extend_schema(
-        request=AddTestTypesForm,
-        responses=AddedTestTypeSerializer,
-        examples=[
-            error_example(
-                {"name": ["A test type with this name already exists for this facility."]}
-            ),
-            error_example(wrong_role_message),
-        ],
+    @extend_schema(request=AddTestTypesForm, responses=AddedTestTypeSerializer)
+    @refuses(
+        {"name": ["A test type with this name already exists for this facility."]},
+        wrong_role_message,
     )
     def post(self, request):
         form = AddTestTypesForm(

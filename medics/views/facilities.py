@@ -4,7 +4,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
-from _tetradx.schema import error_example
+from _tetradx.schema import refuses
 
 from ..models import Facility, FacilityBranch
 from ..permissions import IsFacilityAdmin
@@ -40,13 +40,10 @@ class AddBranchView(APIView):
     wrong_role_message = "Unauthorized: Only facility admins can add branches."
     success_message = "Facility branch added successfully"
 
-    @extend_schema(
-        request=AddBranchForm,
-        responses={201: AddedBranchSerializer},
-        examples=[
-            error_example({"name": ["A branch with this name already exists in this facility."]}),
-            error_example(wrong_role_message),
-        ],
+    @extend_schema(request=AddBranchForm, responses={201: AddedBranchSerializer})
+    @refuses(
+        {"name": ["A branch with this name already exists in this facility."]},
+        wrong_role_message,
     )
     def post(self, request):
         form = AddBranchForm(data=request.data)
@@ -62,13 +59,8 @@ class DeactivateBranchView(APIView):
     wrong_role_message = "Unauthorized: Only facility admins can delete branches."
     success_message = "Facility branch deleted successfully"
 
-    @extend_schema(
-        responses=OpenApiResponse(),
-        examples=[
-            error_example("Facility branch with the given ID does not exist."),
-            error_example(wrong_role_message),
-        ],
-    )
+    @extend_schema(responses=OpenApiResponse())
+    @refuses("Facility branch with the given ID does not exist.", wrong_role_message)
     def delete(self, request, branch_id):
         branch = request.user.administered_facility.branches.filter(id=branch_id).first()
         if branch is None:

@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
 from _tetradx.pagination import Ordering, paginate
-from _tetradx.schema import error_example
+from _tetradx.schema import refuses
 
 from ..models import Referral, ReferralTest
 from ..models.referral import ReferralQuerySet
@@ -33,14 +33,11 @@ class CreateReferralView(APIView):
     wrong_role_message = "Only medical practitioners can create referrals."
     success_message = "Referral created successfully"
 
-    @extend_schema(
-        request=CreateReferralForm,
-        responses={201: CreatedReferralSerializer},
-        examples=[
-            error_example({"test_id": ["Test with the given ID does not exist."]}),
-            error_example({"branch_id": ["Branch with the given ID does not exist."]}),
-            error_example(wrong_role_message),
-        ],
+    @extend_schema(request=CreateReferralForm, responses={201: CreatedReferralSerializer})
+    @refuses(
+        {"test_id": ["Test with the given ID does not exist."]},
+        {"branch_id": ["Branch with the given ID does not exist."]},
+        wrong_role_message,
     )
     def post(self, request):
         form = CreateReferralForm(data=request.data)
@@ -61,22 +58,16 @@ class GetAndUpdateReferralView(APIView):
         "PUT": "Referral status updated successfully",
     }
 
-    @extend_schema(
-        responses=ReferralDetailSerializer, examples=[error_example("Referral does not exist.")]
-    )
+    @extend_schema(responses=ReferralDetailSerializer)
+    @refuses("Referral does not exist.")
     def get(self, request, referral_id):
         referral = self.get_referral(Referral.objects.with_details())
         return Response(ReferralDetailSerializer(referral).data)
 
-    @extend_schema(
-        request=ReferralStatusForm,
-        responses=ReferralDetailSerializer,
-        examples=[
-            error_example("Referral does not exist."),
-            error_example(
-                {"status": ["These tests are not completed yet: FULL BLOOD COUNT, SICKLING."]}
-            ),
-        ],
+    @extend_schema(request=ReferralStatusForm, responses=ReferralDetailSerializer)
+    @refuses(
+        "Referral does not exist.",
+        {"status": ["These tests are not completed yet: FULL BLOOD COUNT, SICKLING."]},
     )
     def put(self, request, referral_id):
         referral = self.get_referral(Referral.objects.all())
@@ -101,14 +92,11 @@ class UpdateTestStatusView(APIView):
 
     success_message = "Test status updated successfully"
 
-    @extend_schema(
-        request=ReferralStatusForm,
-        responses=UpdatedTestSerializer,
-        examples=[
-            error_example("Referral test with the given ID does not exist."),
-            error_example("You do not have permission to update this test status."),
-            error_example("Invalid status value."),
-        ],
+    @extend_schema(request=ReferralStatusForm, responses=UpdatedTestSerializer)
+    @refuses(
+        "Referral test with the given ID does not exist.",
+        "You do not have permission to update this test status.",
+        "Invalid status value.",
     )
     def put(self, request, referral_test_id):
         test = self.get_test(referral_test_id)

@@ -3,7 +3,7 @@ from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from _tetradx.schema import error_example
+from _tetradx.schema import refuses
 
 from ..permissions import IsFacilityAdmin
 from ..serializers.technicians import AddedTechnicianSerializer, AddLabTechnicianForm
@@ -20,14 +20,8 @@ class AddLabTechnicianView(APIView):
     wrong_role_message = "Unauthorized: Only facility admins can add Lab Technicians."
     success_message = "Lab technician added successfully"
 
-    @extend_schema(
-        request=AddLabTechnicianForm,
-        responses={201: AddedTechnicianSerializer},
-        examples=[
-            error_example({"branch_id": ["Branch with the given ID does not exist."]}),
-            error_example(wrong_role_message),
-        ],
-    )
+    @extend_schema(request=AddLabTechnicianForm, responses={201: AddedTechnicianSerializer})
+    @refuses({"branch_id": ["Branch with the given ID does not exist."]}, wrong_role_message)
     def post(self, request):
         facility = request.user.administered_facility
         form = AddLabTechnicianForm(data=request.data, context={"facility": facility})

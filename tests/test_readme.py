@@ -1,0 +1,55 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from medics.models import Referral
+from tests.served import serving
+
+BASE_DIR = settings.BASE_DIR
+README = (BASE_DIR / "README.md").read_text()
+CURL = Path(__file__).parent / "curl.py"
+
+
+@pytest.fixture
+def path_with_curl(tmp_path):
+    """PATH with a curl: the machine's or, where it has none, a stand-in that knows the walk's."""
+    if shutil.which("curl"):
+        return os.environ["PATH"]
+    stand_in = tmp_path / "curl"
+    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
+    stand_in.chmod(0o755)
+    return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_walk_runs_as_it_stands(path_with_curl):
+    walk = README.split("## A walk")[1].split("\n## ")[0]
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", walk, re.DOTALL))
+    call_command("load_demo", referrals=20, verbosity=0)
+    with serving() as (host, port):
+        finished = subprocess.run(
+            ["sh", "-eu", "-c", script],
+            env={**os.environ, "PATH": path_with_curl, "BASE": f"http://{host}:{port}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert finished.returncode == 0, finished.stderr
+    referral = Referral.objects.get(clinical_notes="Fever for three days.")
+    assert referral.is_completed
+
+
+def test_every_variable_is_explained():
+    reads = re.compile(r"""(?:env\.\w+|environ\.get|kept_secret)\(\s*["']([A-Z0-9_]+)["']""")
+    sources = ("_tetradx/settings.py", "gunicorn_config.py")
+    read = {name for file in sources for name in reads.findall((BASE_DIR / file).read_text())}
+    table = README.split("## Configuration")[1].split("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`([A-Z0-9_]+)`", "".join(first_cells))) == read
