@@ -1,5 +1,9 @@
+import logging
 import re
+import time
 import uuid
+
+from django.db import connection
 
 from .logs import current_request_id
 
@@ -23,4 +27,35 @@ class RequestIdMiddleware:
         current_request_id.set(request.id)
         response = self.get_response(request)
         response["X-Request-ID"] = request.id
+        return response
+
+
+class SqlCountMiddleware:
+    """In development: a line per request with the number of its statements and their time."""
+
+    log = logging.getLogger("tetradx.sql")
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        seconds = []
+
+        def timed(execute, sql, params, many, context):
+            start = time.perf_counter()
+            try:
+                return execute(sql, params, many, context)
+            finally:
+                seconds.append(time.perf_counter() - start)
+
+        with connection.execute_wrapper(timed):
+            response = self.get_response(request)
+        self.log.info(
+            "%s %s %s: %d queries, %.1f ms in SQL",
+            request.method,
+            request.path,
+            response.status_code,
+            len(seconds),
+            sum(seconds) * 1000,
+        )
         return response

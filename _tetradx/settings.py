@@ -46,14 +46,19 @@ def kept_secret(name: str) -> str:
 SECRET_KEY = kept_secret("SECRET_KEY")
 JWT_SIGNING_KEY = kept_secret("JWT_SIGNING_KEY")
 
-LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
-LOOPBACK_ORIGIN = r"^http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$"
+LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+LOOPBACK_ORIGIN = r"^https?://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$"
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS") if PRODUCTION else [*LOOPBACK_HOSTS, "testserver"]
-ALLOWED_HOSTS += [] if PRODUCTION else env.list("ALLOWED_HOSTS", default=[])
+if PRODUCTION:
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+else:
+    ALLOWED_HOSTS = LOOPBACK_HOSTS + env.list("ALLOWED_HOSTS", default=[])
+    host = env.str("HOST", default="127.0.0.1")
+    # Whoever lets a demo listen on every address wants it to be reached by any of them.
+    ALLOWED_HOSTS.append("*" if host in {"0.0.0.0", "::"} else host)  # noqa: S104
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "authentication.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -88,6 +93,7 @@ if not PRODUCTION:
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(1, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    MIDDLEWARE += ["_tetradx.middleware.SqlCountMiddleware"]
     INTERNAL_IPS = ["127.0.0.1", "::1"]
 
 ROOT_URLCONF = "_tetradx.urls"
@@ -275,7 +281,7 @@ LOGGING = {
         # DEBUG prints every statement with its values, patients' data among them, and works
         # only where DEBUG is on.
         "django.db.backends": {
-            "level": env.str("DB_LOG_LEVEL", default="DEBUG" if DEBUG else "INFO"),
+            "level": env.str("DB_LOG_LEVEL", default="INFO"),
         },
     },
 }

@@ -86,10 +86,19 @@ def end_session(*, refresh: str) -> None:
 
 
 @transaction.atomic
-def change_password(*, user: User, new_password: str, keep_session: UUID | None = None) -> None:
-    """Ends every session of the user but `keep_session`."""
+def change_password(
+    *,
+    user: User,
+    new_password: str,
+    keep_session: UUID | None = None,
+    must_change_password: bool = False,
+) -> None:
+    """Ends every session of the user but `keep_session`.
+
+    `must_change_password` is for a password that somebody else gives the user.
+    """
     user.set_password(new_password)
-    user.must_change_password = False
+    user.must_change_password = must_change_password
     user.save(update_fields=["password", "must_change_password", "updated_at"])
     ending = user.sessions.all() if keep_session is None else user.sessions.exclude(id=keep_session)
     ending.end()

@@ -1,0 +1,70 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run dev test check shell db db-stop
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+VENV_PYTHON := .venv/bin/python
+DATABASE := $(VENV_PYTHON) scripts/embedded_postgres.py
+ON_DATABASE := $(DATABASE) exec -- $(VENV_PYTHON)
+MANAGE := $(ON_DATABASE) manage.py
+# One test run alone says nothing about coverage.
+ALL_TESTS := -n auto --cov --cov-report=term:skip-covered --cov-fail-under=95
+RANDOM_KEY := $$($(VENV_PYTHON) -c 'import secrets; print(secrets.token_urlsafe(64))')
+
+# Each recipe that stays in the foreground is one exec: make passes SIGTERM to its
+# direct child and to nobody else.
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.complete ## Install what development needs, into .venv (the others do it as needed)
+
+run: export ENVIRONMENT := demo
+run dev: export HOST := $(HOST)
+run dev: export PORT := $(PORT)
+run: setup ## Serve the demo; HOST=127.0.0.1 and PORT=8000 say where
+	@exec $(MANAGE) serve
+
+dev: export ENVIRONMENT := development
+dev: setup ## Serve for development: debug pages, and a reload when a file changes
+	@exec $(MANAGE) serve --autoreload
+
+test: export ENVIRONMENT := test
+test: setup ## Run every test with coverage, or those that ARGS="-k word" names
+	@exec $(ON_DATABASE) -m pytest $(or $(ARGS),$(ALL_TESTS))
+
+check: export ENVIRONMENT := test
+check: setup ## Lint, types, migrations, production settings, API schema
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(ON_DATABASE) -m mypy
+	$(MANAGE) makemigrations --check --dry-run
+	@echo manage.py check --deploy --fail-level WARNING
+	@exec env ENVIRONMENT=production \
+		SECRET_KEY="$(RANDOM_KEY)" JWT_SIGNING_KEY="$(RANDOM_KEY)" \
+		ALLOWED_HOSTS=tetradx.example CORS_ALLOWED_ORIGINS=https://tetradx.example \
+		$(MANAGE) check --deploy --fail-level WARNING
+	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+
+shell: export ENVIRONMENT := demo
+shell: setup ## Open Python on the demo's database, or run the script on standard input
+	@exec $(MANAGE) shell
+
+db: setup ## Start the database alone, to stay up until db-stop; prints its DATABASE_URL
+	@exec $(DATABASE) start
+
+db-stop: setup ## Stop that database, unless somebody still uses it
+	@exec $(DATABASE) stop
+
+# Without the stamp nobody knows how far an earlier set-up came: begin anew.
+.venv/.complete: $(VENV_PYTHON) requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("tetraDX needs Python 3.11 or newer; name one with PYTHON=")'
+	@test -x $(VENV_PYTHON) -a -e $@ || { echo "Setting up .venv: a minute, once" >&2; $(PYTHON) -m venv --clear .venv; }
+	@rm -f $@
+	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+# Made above; here so that one whose Python is gone counts as incomplete.
+$(VENV_PYTHON): ;
