@@ -222,6 +222,7 @@ def test_a_server_that_is_named_wins(checkout, variable):
 
 def test_without_a_postgresql_the_message_says_what_to_set(monkeypatch, tmp_path):
     monkeypatch.setenv("TETRADX_VAR", str(tmp_path))
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     script = runpy.run_path(str(SCRIPT))
     monkeypatch.setitem(script["programs"].__wrapped__.__globals__, "PROGRAMS", ("no-such",))
 
