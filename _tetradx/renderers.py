@@ -8,7 +8,7 @@ class PlainRenderer(ORJSONRenderer):
 def success_message(view, method: str) -> str:
     """The view's literal; where its methods have different ones, it holds them by method."""
     message = view.success_message
-    return message if isinstance(message, str) else message[method]
+    return message if isinstance(message, str) else message["GET" if method == "HEAD" else method]
 
 
 class EnvelopeRenderer(ORJSONRenderer):

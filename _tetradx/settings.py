@@ -179,6 +179,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["_tetradx.renderers.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["_tetradx.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "_tetradx.schema.EnvelopeSchema",
+    # OPTIONS is the CORS middleware's; nobody asks for DRF's description of a route.
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "_tetradx.error_handlers.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -278,6 +280,8 @@ LOGGING = {
             "propagate": False,
             "level": env.str("DJANGO_LOG_LEVEL", default="INFO"),
         },
+        # It warns of every HEAD that Django answers, whose body the server is to leave out.
+        "gunicorn.http.wsgi": {"level": "ERROR"},
         # DEBUG prints every statement with its values, patients' data among them, and works
         # only where DEBUG is on.
         "django.db.backends": {
