@@ -1,11 +1,12 @@
 """The one place that shapes errors: `{"status": "error", "code": "400", "detail": …}`."""
 
+import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework.response import Response
@@ -14,12 +15,20 @@ from rest_framework.views import set_rollback
 
 from .exceptions import BadRequest, Conflict, RequestTooLarge, ServiceUnavailable
 
+log = logging.getLogger("tetradx.database")
+
 # PostgreSQL's serialization_failure and deadlock_detected
 CONCURRENT_CHANGE_SQLSTATES = {"40001", "40P01"}
 
 
 def exception_handler(exc: Exception, context: dict) -> Response | None:
     """DRF's hook. None, for what nobody foresaw, lets Django log it and call `server_error`."""
+    if isinstance(exc, DatabaseError | InterfaceError):
+        log.warning(
+            "%s, answered as a fault of the moment or of the input",
+            type(exc).__name__,
+            exc_info=exc,
+        )
     exc = as_api_exception(exc)
     response = drf_exception_handler(exc, context)
     if response is not None:

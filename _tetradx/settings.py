@@ -28,6 +28,11 @@ PRODUCTION = ENVIRONMENT == "production"
 DEBUG = ENVIRONMENT == "development"
 
 
+def listed(name: str) -> list[str]:
+    """The values of NAME by comma."""
+    return [value.strip() for value in env.str(name, default="").split(",") if value.strip()]
+
+
 def kept_secret(name: str) -> str:
     """The secret NAME: from the environment, else (never in production) one generated into var/."""
     if PRODUCTION or env.str(name, default=""):
@@ -50,9 +55,11 @@ LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
 LOOPBACK_ORIGIN = r"^https?://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$"
 
 if PRODUCTION:
-    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+    ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
+    if not ALLOWED_HOSTS:
+        raise ImproperlyConfigured("Set ALLOWED_HOSTS to the host names that are served.")
 else:
-    ALLOWED_HOSTS = LOOPBACK_HOSTS + env.list("ALLOWED_HOSTS", default=[])
+    ALLOWED_HOSTS = LOOPBACK_HOSTS + listed("ALLOWED_HOSTS")
     host = env.str("HOST", default="127.0.0.1")
     # Whoever lets a demo listen on every address wants it to be reached by any of them.
     ALLOWED_HOSTS.append("*" if host in {"0.0.0.0", "::"} else host)  # noqa: S104
@@ -213,7 +220,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = listed("CORS_ALLOWED_ORIGINS")
 CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [LOOPBACK_ORIGIN]
 CORS_ALLOW_HEADERS = [
     "accept",
@@ -234,7 +241,7 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-    CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+    CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
     if env.bool("BEHIND_TLS_PROXY", default=False):
         # Only behind a proxy that sets this header itself on every request.
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -24,14 +24,15 @@ def validate_phone_number(number: str) -> None:
 def phone_key(text: str) -> str:
     """What two spellings of one number share.
 
-    The E.164 form where the number is valid, read from PHONE_DEFAULT_REGION; else its digits; else
-    (scripts may store what is no number) the text itself.
+    The E.164 form where the number is valid in PHONE_DEFAULT_REGION; else its digits; else (scripts
+    may store what is no number) the text itself.
     """
     number = clean_phone_number(text)
+    region = settings.PHONE_DEFAULT_REGION
     try:
-        parsed = phonenumbers.parse(number, settings.PHONE_DEFAULT_REGION)
+        parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:
         parsed = None
-    if parsed is not None and phonenumbers.is_valid_number(parsed):
+    if parsed is not None and phonenumbers.is_valid_number_for_region(parsed, region):
         return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return re.sub(r"[^0-9]", "", number) or number

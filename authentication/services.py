@@ -4,6 +4,7 @@ from uuid import UUID
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from rest_framework_simplejwt.exceptions import TokenError
 
 from _tetradx.exceptions import refuse_duplicate
@@ -53,7 +54,10 @@ def rotate_session(*, refresh: str) -> RefreshToken:
     at once only one succeeds.
     """
     token = RefreshToken(refresh)
-    session = Session.objects.open().filter(id=token.session_id, user__is_active=True)
+    # A subquery on the user, not a join: PostgreSQL must check the session's row itself again
+    # after waiting for another trade of the same token.
+    active_user = User.objects.filter(pk=OuterRef("user"), is_active=True)
+    session = Session.objects.open().filter(Exists(active_user), id=token.session_id)
     traded_jti = token.jti
     token.renew()
     traded = session.filter(refresh_jti=traded_jti).update(

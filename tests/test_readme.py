@@ -47,7 +47,7 @@ def test_the_walk_runs_as_it_stands(path_with_curl):
 
 
 def test_every_variable_is_explained():
-    reads = re.compile(r"""(?:env\.\w+|environ\.get|kept_secret)\(\s*["']([A-Z0-9_]+)["']""")
+    reads = re.compile(r"""(?:env\.\w+|environ\.get|kept_secret|listed)\(\s*["']([A-Z0-9_]+)["']""")
     sources = ("_tetradx/settings.py", "gunicorn_config.py")
     read = {name for file in sources for name in reads.findall((BASE_DIR / file).read_text())}
     table = README.split("## Configuration")[1].split("\n## ")[0]

@@ -36,7 +36,7 @@ class CreateReferralForm(serializers.Serializer):
     )
 
     def to_internal_value(self, data):
-        if isinstance(data, dict) and not data.get("patient_full_name_or_id"):
+        if isinstance(data, dict) and data.get("patient_full_name_or_id") in (None, ""):
             identifier = data.get("patient_id")
             data = {**data, "patient_full_name_or_id": identifier} if identifier else data
         return super().to_internal_value(data)

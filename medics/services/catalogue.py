@@ -21,7 +21,9 @@ def add_test_type(*, facilities: Iterable[Facility], name: str, tests: list[NewT
     A test named twice counts once, the first time. Raises ValidationError under `name` where a
     facility has a type of that name.
     """
-    distinct = {test["name"].casefold(): test for test in reversed(tests)}
+    distinct: dict[str, NewTest] = {}
+    for test in tests:
+        distinct.setdefault(test["name"].casefold(), test)
     added: list[Test] = []
     for facility in facilities:
         with refuse_duplicate(
@@ -30,7 +32,12 @@ def add_test_type(*, facilities: Iterable[Facility], name: str, tests: list[NewT
             message="A test type with this name already exists for this facility.",
         ):
             test_type = TestType.objects.create(facility=facility, name=name)
-        added += Test.objects.bulk_create(
-            Test(test_type=test_type, **test) for test in reversed(distinct.values())
-        )
+        with refuse_duplicate(
+            constraints={"unique_test_name_in_type"},
+            field="tests",
+            message="Two of these tests have the same name.",
+        ):
+            added += Test.objects.bulk_create(
+                Test(test_type=test_type, **test) for test in distinct.values()
+            )
     return added

@@ -1,0 +1,263 @@
+"""Settings as each environment gets them: run from a copy of the file, whose var/ is its own."""
+
+import os
+import runpy
+import shutil
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+PRODUCTION = {
+    "SECRET_KEY": "s" * 50,
+    "JWT_SIGNING_KEY": "j" * 50,
+    "ALLOWED_HOSTS": "api.example",
+    "DATABASE_URL": "postgres://ama:secret@db.example:5433/tetradx",
+}
+PREDECESSOR = {
+    "DB_NAME": "old",
+    "DB_USER": "efua",
+    "DB_PASSWORD": "p@ss/w:rd",
+    "DB_HOST": "old.example",
+    "DB_PORT": "6432",
+}
+
+
+def without(environment, *names):
+    return {name: value for name, value in environment.items() if name not in names}
+
+
+@pytest.fixture
+def base_dir(tmp_path):
+    (tmp_path / "_tetradx").mkdir()
+    shutil.copy(settings.BASE_DIR / "_tetradx" / "settings.py", tmp_path / "_tetradx")
+    return tmp_path
+
+
+@pytest.fixture
+def load(base_dir):
+    """The settings of an environment with these variables and no other."""
+
+    def load(environment):
+        with mock.patch.dict(os.environ, environment, clear=True):
+            return runpy.run_path(str(base_dir / "_tetradx" / "settings.py"))
+
+    return load
+
+
+# Production
+
+
+def test_production_is_the_default(load):
+    loaded = load(PRODUCTION)
+
+    assert loaded["ENVIRONMENT"] == "production"
+    assert loaded["DEBUG"] is False
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        ("SECRET_KEY", "SECRET_KEY"),
+        ("JWT_SIGNING_KEY", "JWT_SIGNING_KEY"),
+        ("ALLOWED_HOSTS", "ALLOWED_HOSTS"),
+        ("DATABASE_URL", "DATABASE_URL, or DB_NAME"),
+    ],
+)
+def test_production_does_not_start_without_a_value(load, base_dir, missing, named):
+    with pytest.raises(ImproperlyConfigured, match=named):
+        load(without(PRODUCTION, missing))
+    assert not (base_dir / "var").exists()
+
+
+@pytest.mark.parametrize(
+    "empty", ["SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS", "DATABASE_URL"]
+)
+def test_production_does_not_start_with_an_empty_value(load, empty):
+    with pytest.raises(ImproperlyConfigured, match=empty):
+        load({**PRODUCTION, empty: ""})
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SIGNING_KEY"])
+@pytest.mark.parametrize("environment", ["production", "demo", "development", "test"])
+def test_a_short_key_is_refused_everywhere(load, name, environment):
+    with pytest.raises(ImproperlyConfigured, match=f"{name} is too short"):
+        load({**PRODUCTION, "ENVIRONMENT": environment, name: "k" * 49})
+
+
+def test_a_refusal_does_not_tell_the_key(load):
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        load({**PRODUCTION, "SECRET_KEY": "hunter2"})
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_production_is_strict(load):
+    loaded = load(PRODUCTION)
+
+    assert loaded["ALLOWED_HOSTS"] == ["api.example"]
+    assert loaded["SECURE_SSL_REDIRECT"] is True
+    assert loaded["SECURE_HSTS_SECONDS"] == 365 * 24 * 3600
+    assert loaded["SESSION_COOKIE_SECURE"] is True
+    assert loaded["CSRF_COOKIE_SECURE"] is True
+    assert loaded["CORS_ALLOWED_ORIGINS"] == []
+    assert loaded["CORS_ALLOWED_ORIGIN_REGEXES"] == []
+    assert "SECURE_PROXY_SSL_HEADER" not in loaded
+    assert "PASSWORD_HASHERS" not in loaded
+    assert "demo" not in loaded["INSTALLED_APPS"]
+    assert "debug_toolbar" not in loaded["INSTALLED_APPS"]
+
+
+def test_lists_are_separated_by_commas(load):
+    loaded = load(
+        {
+            **PRODUCTION,
+            "ALLOWED_HOSTS": "api.example,www.example",
+            "CORS_ALLOWED_ORIGINS": "https://a.example,https://b.example",
+        }
+    )
+
+    assert loaded["ALLOWED_HOSTS"] == ["api.example", "www.example"]
+    assert loaded["CORS_ALLOWED_ORIGINS"] == ["https://a.example", "https://b.example"]
+
+
+def test_tokens_live_as_long_as_the_environment_says(load):
+    loaded = load({**PRODUCTION, "ACCESS_TOKEN_MINUTES": "5", "REFRESH_TOKEN_HOURS": "24"})
+
+    assert loaded["SIMPLE_JWT"]["ACCESS_TOKEN_LIFETIME"] == timedelta(minutes=5)
+    assert loaded["SIMPLE_JWT"]["REFRESH_TOKEN_LIFETIME"] == timedelta(hours=24)
+
+
+def test_django_does_not_start_without_a_value_and_says_which():
+    program = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=settings.BASE_DIR,
+        env={**without(PRODUCTION, "JWT_SIGNING_KEY"), "ENVIRONMENT": "production"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert program.returncode != 0
+    assert "JWT_SIGNING_KEY" in program.stderr.splitlines()[-1]
+
+
+# The database
+
+
+def database(loaded):
+    config = loaded["DATABASES"]["default"]
+    return {key: config[key] for key in ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")}
+
+
+OF_THE_URL = {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": "tetradx",
+    "USER": "ama",
+    "PASSWORD": "secret",
+    "HOST": "db.example",
+    "PORT": 5433,
+}
+
+
+def test_the_database_is_that_of_the_url(load):
+    assert database(load(PRODUCTION)) == OF_THE_URL
+
+
+def test_the_predecessors_variables_work(load):
+    assert database(load({**without(PRODUCTION, "DATABASE_URL"), **PREDECESSOR})) == {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "old",
+        "USER": "efua",
+        "PASSWORD": "p@ss/w:rd",
+        "HOST": "old.example",
+        "PORT": "6432",
+    }
+
+
+def test_the_predecessors_port_may_be_left_out(load):
+    environment = without({**PRODUCTION, **PREDECESSOR}, "DATABASE_URL", "DB_PORT")
+
+    assert database(load(environment))["PORT"] == "5432"
+
+
+def test_the_url_wins_over_the_predecessors_variables(load):
+    assert database(load({**PRODUCTION, **PREDECESSOR})) == OF_THE_URL
+
+
+@pytest.mark.parametrize("missing", ["DB_USER", "DB_PASSWORD", "DB_HOST"])
+def test_the_predecessors_variables_are_all_needed(load, missing):
+    with pytest.raises(ImproperlyConfigured, match=missing):
+        load(without({**PRODUCTION, **PREDECESSOR}, "DATABASE_URL", missing))
+
+
+def test_characters_of_the_url_may_be_percent_encoded(load):
+    url = "postgres://ama:p%40ss%2Fw%3Ard@%2Frun%2Fpostgresql/tetradx"
+
+    loaded = database(load({**PRODUCTION, "DATABASE_URL": url}))
+
+    assert loaded["PASSWORD"] == "p@ss/w:rd"
+    assert loaded["HOST"] == "/run/postgresql"
+
+
+def test_statements_and_locks_time_out(load):
+    options = load(PRODUCTION)["DATABASES"]["default"]["OPTIONS"]["options"]
+
+    assert "-c statement_timeout=30000" in options
+    assert "-c lock_timeout=10000" in options
+    assert "-c idle_in_transaction_session_timeout=60000" in options
+
+
+# The other environments
+
+
+@pytest.mark.parametrize("environment", ["staging", "Production", ""])
+def test_an_unknown_environment_is_refused(load, environment):
+    with pytest.raises(ImproperlyConfigured, match="ENVIRONMENT"):
+        load({**PRODUCTION, "ENVIRONMENT": environment})
+
+
+@pytest.mark.parametrize("environment", ["demo", "development", "test"])
+def test_a_database_is_needed_everywhere(load, environment):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        load({"ENVIRONMENT": environment})
+
+
+def test_the_demo_makes_its_keys_once(load, base_dir):
+    demo = {"ENVIRONMENT": "demo", "DATABASE_URL": PRODUCTION["DATABASE_URL"]}
+
+    first, second = load(demo), load(demo)
+
+    for name in ("SECRET_KEY", "JWT_SIGNING_KEY"):
+        assert first[name] == second[name]
+        assert len(first[name]) >= 50
+        path = base_dir / "var" / name.lower()
+        assert path.read_text() == first[name]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert first["SECRET_KEY"] != first["JWT_SIGNING_KEY"]
+
+
+def test_the_demo_takes_a_key_that_it_is_given(load, base_dir):
+    loaded = load({**PRODUCTION, "ENVIRONMENT": "demo"})
+
+    assert loaded["SECRET_KEY"] == PRODUCTION["SECRET_KEY"]
+    assert not (base_dir / "var").exists()
+
+
+@pytest.mark.parametrize("environment", ["demo", "development", "test"])
+def test_debug_is_on_in_development_alone(load, environment):
+    loaded = load({**PRODUCTION, "ENVIRONMENT": environment})
+
+    assert loaded["DEBUG"] is (environment == "development")
+    assert ("debug_toolbar" in loaded["INSTALLED_APPS"]) is (environment == "development")
+
+
+def test_only_tests_hash_passwords_fast(load):
+    for environment in ("production", "demo", "development"):
+        assert "PASSWORD_HASHERS" not in load({**PRODUCTION, "ENVIRONMENT": environment})
+    assert "PASSWORD_HASHERS" in load({**PRODUCTION, "ENVIRONMENT": "test"})

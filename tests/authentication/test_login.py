@@ -1,0 +1,240 @@
+import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+
+from authentication.models import Session
+from authentication.tokens import AccessToken, RefreshToken
+from tests.factories import (
+    PASSWORD,
+    FacilityBranchFactory,
+    PractitionerFactory,
+    TechnicianFactory,
+)
+from tests.statements import statements
+
+pytestmark = pytest.mark.django_db
+
+REFUSED = {
+    "status": "error",
+    "code": "400",
+    "detail": {"phone_number_and_password": ["Invalid phone number or password."]},
+}
+
+
+@pytest.fixture
+def log_in(anyone):
+    def log_in(phone_number, password=PASSWORD):
+        credentials = {"phone_number": phone_number, "password": password}
+        return anyone.post(reverse("auth:login"), credentials)
+
+    return log_in
+
+
+def test_the_path_is_the_contracts():
+    assert reverse("auth:login") == "/api/auth/login"
+
+
+def test_a_practitioner_logs_in(log_in, ama):
+    answer = log_in(ama.phone_number)
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body.keys() == {"status", "message", "data"}
+    assert body["status"] == "success"
+    assert body["message"] == "Login successful"
+    assert body["data"].keys() == {"refresh_token", "access_token", "user_data"}
+    assert body["data"]["user_data"] == {
+        "id": str(ama.id),
+        "full_name": "Ama Serwaa",
+        "phone_number": ama.phone_number,
+        "user_type": "Medical Practitioner",
+        "date_joined": body["data"]["user_data"]["date_joined"],
+    }
+    assert body["data"]["user_data"]["date_joined"].endswith("Z")
+    assert parse_datetime(body["data"]["user_data"]["date_joined"]) == ama.date_joined
+
+
+def test_the_tokens_belong_to_a_session_that_opens(log_in, ama):
+    data = log_in(ama.phone_number).json()["data"]
+
+    session = Session.objects.get(user=ama)
+    assert session.ended_at is None
+    assert AccessToken(data["access_token"]).session_id == session.id
+    assert RefreshToken(data["refresh_token"]).session_id == session.id
+
+
+def test_tokens_live_for_fifteen_minutes_and_twelve_hours(log_in, ama):
+    data = log_in(ama.phone_number).json()["data"]
+
+    access = AccessToken(data["access_token"])
+    refresh = RefreshToken(data["refresh_token"])
+    assert access["exp"] - access["iat"] == 15 * 60
+    assert refresh["exp"] - refresh["iat"] == 12 * 3600
+
+
+def test_the_access_token_opens_the_door(log_in, anyone, efua, laboratory):
+    token = log_in(efua.phone_number).json()["data"]["access_token"]
+    anyone.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+
+    assert anyone.post(reverse("medics:add-branch"), {"name": "Tema"}).status_code == 201
+
+
+def test_a_technician_is_told_facility_and_branches(log_in, kofi, branch, laboratory):
+    user_data = log_in(kofi.phone_number).json()["data"]["user_data"]
+
+    assert user_data == {
+        "id": str(kofi.id),
+        "full_name": "Kofi Boateng",
+        "phone_number": kofi.phone_number,
+        "user_type": "Lab Technician",
+        "date_joined": user_data["date_joined"],
+        "is_new_user": False,
+        "is_admin": False,
+        "facility": {"id": laboratory.id, "name": "Korle Laboratory"},
+        "branches": [{"id": str(branch.id), "name": "Osu"}],
+    }
+
+
+def test_an_administrator_is_told_the_facility_without_a_branch(log_in, efua, laboratory):
+    user_data = log_in(efua.phone_number).json()["data"]["user_data"]
+
+    assert user_data["is_admin"] is True
+    assert user_data["facility"] == {"id": laboratory.id, "name": "Korle Laboratory"}
+    assert user_data["branches"] == []
+
+
+def test_a_technician_without_a_branch_has_no_facility(log_in):
+    user_data = log_in(TechnicianFactory().phone_number).json()["data"]["user_data"]
+
+    assert user_data["is_admin"] is False
+    assert user_data["facility"] is None
+    assert user_data["branches"] == []
+
+
+def test_whoever_must_change_the_password_is_a_new_user(log_in):
+    technician = TechnicianFactory(must_change_password=True)
+
+    assert log_in(technician.phone_number).json()["data"]["user_data"]["is_new_user"] is True
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["0244123456", " 024 412 3456", "+233 24 412 3456", "(024) 412-3456", "233244123456"],
+)
+def test_every_spelling_of_the_number_is_found(log_in, spelling):
+    PractitionerFactory(phone_number="0244123456")
+
+    answer = log_in(spelling)
+
+    assert answer.status_code == 200
+    assert answer.json()["data"]["user_data"]["phone_number"] == "0244123456"
+
+
+def test_a_number_of_no_region_is_found_by_its_digits(log_in):
+    PractitionerFactory(phone_number="+1234567")
+
+    assert log_in("123 45-67").status_code == 200
+
+
+@pytest.mark.parametrize("password", ["passw0rd!x", f"{PASSWORD} ", f" {PASSWORD}", "x"])
+def test_a_wrong_password_is_refused(log_in, ama, password):
+    answer = log_in(ama.phone_number, password)
+
+    assert answer.status_code == 400
+    assert answer.json() == REFUSED
+    assert not Session.objects.exists()
+
+
+@pytest.mark.parametrize("number", ["0200000000", "nobody", "+", "1" * 300, "é" * 300])
+def test_an_unknown_number_is_refused_in_the_same_words(log_in, number):
+    answer = log_in(number)
+
+    assert answer.status_code == 400
+    assert answer.json() == REFUSED
+
+
+def test_a_disabled_account_is_refused_in_the_same_words(log_in):
+    ama = PractitionerFactory(is_active=False)
+
+    answer = log_in(ama.phone_number)
+
+    assert answer.status_code == 400
+    assert answer.json() == REFUSED
+    assert not Session.objects.exists()
+
+
+@pytest.mark.parametrize("whose", ["known", "unknown", "disabled"])
+def test_known_and_unknown_numbers_cost_one_hash_each(log_in, settings, monkeypatch, whose):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    monkeypatch.setattr(PBKDF2PasswordHasher, "iterations", 1000)
+    PractitionerFactory(phone_number="0244123456", is_active=whose != "disabled")
+    hashed = []
+    encode = PBKDF2PasswordHasher.encode
+
+    def count(self, password, salt, iterations=None):
+        hashed.append(iterations or self.iterations)
+        return encode(self, password, salt, iterations)
+
+    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", count)
+
+    log_in("0200000000" if whose == "unknown" else "0244123456", "Wr0ng-one")
+
+    assert hashed == [1000]
+
+
+def test_missing_fields_are_named(anyone):
+    answer = anyone.post(reverse("auth:login"), {})
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"].keys() == {"phone_number", "password"}
+
+
+@pytest.mark.parametrize("field", ["phone_number", "password"])
+def test_nul_is_refused_under_its_field(anyone, field):
+    credentials = {"phone_number": "0244123456", "password": PASSWORD, field: "a\x00"}
+
+    answer = anyone.post(reverse("auth:login"), credentials)
+
+    assert answer.status_code == 400
+    assert list(answer.json()["detail"]) == [field]
+
+
+def test_a_dead_token_does_not_matter(anyone, log_in, ama):
+    anyone.credentials(HTTP_AUTHORIZATION="Bearer dead")
+
+    assert log_in(ama.phone_number).status_code == 200
+
+
+def test_a_login_is_noted_on_the_user(log_in, ama):
+    log_in(ama.phone_number)
+
+    ama.refresh_from_db()
+    assert ama.last_login is not None
+
+
+def test_each_login_opens_a_session_of_its_own(log_in, ama):
+    log_in(ama.phone_number)
+    log_in(ama.phone_number)
+
+    assert Session.objects.open().filter(user=ama).count() == 2
+
+
+@pytest.mark.parametrize("branches", [1, 5])
+def test_a_technician_logs_in_with_five_statements(log_in, laboratory, branches):
+    technician = TechnicianFactory(
+        branches=FacilityBranchFactory.create_batch(branches, facility=laboratory)
+    )
+
+    with statements() as sent:
+        log_in(technician.phone_number)
+
+    # the user, the login noted, the session, the facility administered, the branches
+    assert len(sent) == 5
+
+
+def test_a_practitioner_logs_in_with_three_statements(log_in, ama):
+    with statements() as sent:
+        log_in(ama.phone_number)
+
+    assert len(sent) == 3
