@@ -1,7 +1,7 @@
 """Columns that Python derives from another column of the same row."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models
 
@@ -27,6 +27,32 @@ class DerivedCharField(models.CharField):
         return value
 
 
+def derived_fields(model: type[models.Model]) -> list[DerivedCharField]:
+    return [field for field in model._meta.concrete_fields if isinstance(field, DerivedCharField)]
+
+
+Row = TypeVar("Row", bound=models.Model, covariant=True)
+
+
+class DerivesColumnsQuerySet(models.QuerySet[Row]):
+    """Updates a derived column along with its source, for which `update` takes no expression."""
+
+    def update(self, **values: Any) -> int:
+        for field in derived_fields(self.model):
+            if field.source in values and field.name not in values:
+                values[field.name] = field.derive(values[field.source])
+        return super().update(**values)
+
+    def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
+        rows = list(objs)
+        derived = [field for field in derived_fields(self.model) if field.source in fields]
+        for field in derived:
+            for row in rows:
+                field.pre_save(row, add=False)
+        names = [*fields, *(field.name for field in derived)]
+        return super().bulk_update(rows, names, batch_size=batch_size)
+
+
 class DerivesColumns(models.Model):
     """Saves a derived column along with its source when only some columns are saved."""
 
@@ -36,8 +62,6 @@ class DerivesColumns(models.Model):
     def save(self, *args: Any, update_fields: Any = None, **kwargs: Any) -> None:
         if update_fields is not None:
             update_fields = {*update_fields} | {
-                field.name
-                for field in self._meta.concrete_fields
-                if isinstance(field, DerivedCharField) and field.source in update_fields
+                field.name for field in derived_fields(type(self)) if field.source in update_fields
             }
         super().save(*args, update_fields=update_fields, **kwargs)

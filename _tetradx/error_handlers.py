@@ -24,11 +24,7 @@ CONCURRENT_CHANGE_SQLSTATES = {"40001", "40P01"}
 def exception_handler(exc: Exception, context: dict) -> Response | None:
     """DRF's hook. None, for what nobody foresaw, lets Django log it and call `server_error`."""
     if isinstance(exc, DatabaseError | InterfaceError):
-        log.warning(
-            "%s, answered as a fault of the moment or of the input",
-            type(exc).__name__,
-            exc_info=exc,
-        )
+        log.warning("The database refused a statement, or is away", exc_info=exc)
     exc = as_api_exception(exc)
     response = drf_exception_handler(exc, context)
     if response is not None:

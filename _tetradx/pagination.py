@@ -114,7 +114,8 @@ def paginate(
         rows = list(found[: page_size + 1])
         has_more = len(rows) > page_size
         rows = rows[:page_size]
-        has_previous, has_next = (has_more, True) if backwards else (True, has_more)
+        # It was taken from a row on its other side, which is still there unless nothing is.
+        has_previous, has_next = (has_more, bool(rows)) if backwards else (bool(rows), has_more)
         if backwards:
             rows.reverse()
     return rows, {
@@ -124,9 +125,7 @@ def paginate(
         "total_referrals": total,
         "has_next": has_next,
         "has_previous": has_previous,
-        "next_cursor": ordering.cursor(rows[-1], backwards=False) if rows and has_next else None,
-        "previous_cursor": (
-            ordering.cursor(rows[0], backwards=True) if rows and has_previous else None
-        ),
+        "next_cursor": ordering.cursor(rows[-1], backwards=False) if has_next else None,
+        "previous_cursor": (ordering.cursor(rows[0], backwards=True) if has_previous else None),
         "total_is_capped": False,
     }

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from .error_handlers import error_body
 from .renderers import PlainRenderer, success_message
 
-COMMON_ERRORS = {
+COMMON_ERRORS: dict[HTTPStatus, str | dict] = {
     HTTPStatus.BAD_REQUEST: {"a_field": ["This field is required."]},
     HTTPStatus.UNAUTHORIZED: "Authentication credentials were not provided.",
     HTTPStatus.FORBIDDEN: "Change your password before you go on.",

@@ -21,9 +21,7 @@ MAX_SPELLING_LENGTH = 40
 class LoginForm(AdminAuthenticationForm):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        username = self.fields["username"]
-        username.max_length = MAX_SPELLING_LENGTH
-        username.widget.attrs.update(maxlength=MAX_SPELLING_LENGTH, inputmode="tel")
+        self.fields["username"].widget.attrs.update(maxlength=MAX_SPELLING_LENGTH, inputmode="tel")
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):
@@ -50,7 +48,7 @@ class AdminSite(admin.AdminSite):
         """Sends people who are due to change their password to the page where they do."""
 
         @wraps(view)
-        def password_first(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def password_first(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
             is_due = self.has_permission(request) and request.user.must_change_password
             if is_due and request.resolver_match.url_name not in OPEN_UNTIL_CHANGED:
                 return redirect("admin:password_change")
@@ -58,7 +56,7 @@ class AdminSite(admin.AdminSite):
 
         return super().admin_view(password_first, cacheable)
 
-    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         request.current_app = self.name
         return PasswordChangeView.as_view(
             form_class=OwnPasswordForm,
@@ -66,5 +64,5 @@ class AdminSite(admin.AdminSite):
             extra_context={**self.each_context(request), **(extra_context or {})},
         )(request)
 
-    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+    def autocomplete_view(self, request: HttpRequest) -> Any:
         return AutocompleteView.as_view(admin_site=self)(request)

@@ -2,13 +2,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import BaseUserManager
 
+from _tetradx.derived import DerivesColumnsQuerySet
+
 from .phone_numbers import phone_key
 
 if TYPE_CHECKING:
     from .models import User
 
 
-class UserManager(BaseUserManager["User"]):
+class UserManager(BaseUserManager.from_queryset(DerivesColumnsQuerySet["User"])):  # type: ignore[misc]
     def create_user(
         self,
         phone_number: str,

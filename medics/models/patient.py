@@ -1,25 +1,28 @@
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models import Func, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Lower
 from django.utils import timezone
 
-from _tetradx.derived import DerivedCharField, DerivesColumns
+from _tetradx.derived import DerivedCharField, DerivesColumns, DerivesColumnsQuerySet
 from authentication.phone_numbers import phone_key
 
 if TYPE_CHECKING:
     from authentication.models import User
 
 
-def name_key(text: str) -> str:
+def name_key(text: Combinable) -> Lower:
     """The patient's name or id, case and spacing aside."""
-    return "".join(text.split()).casefold()
+    return Lower(Func(text, Value(r"\s+"), Value(""), Value("g"), function="regexp_replace"))
 
 
 def is_identifier(text: str) -> bool:
     return any(character.isdigit() for character in text)
 
 
-class PatientQuerySet(models.QuerySet["Patient"]):
+class PatientQuerySet(DerivesColumnsQuerySet["Patient"]):
     def same_as(
         self, *, full_name_or_id: str, contact_number: str, practitioner: "User"
     ) -> "PatientQuerySet":
@@ -28,7 +31,7 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         The contract's rule: the same text and the same contact number (none is never the same
         as none); or the same identifier, named by the same practitioner before.
         """
-        same_text = self.filter(name_key=name_key(full_name_or_id))
+        same_text = self.filter(name_key=name_key(Value(full_name_or_id)))
         same_person: Any = models.Q(pk=None)
         if contact_number:
             same_person |= models.Q(contact_key=phone_key(contact_number))
@@ -44,8 +47,12 @@ class Patient(DerivesColumns):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     # One look-up in an index decides whether a patient is known. A number is empty where there is
-    # none, and case folding makes at most three characters of one.
-    name_key = DerivedCharField(max_length=765, source="full_name_or_id", derive=name_key)
+    # none.
+    name_key = models.GeneratedField(
+        expression=name_key(models.F("full_name_or_id")),
+        output_field=models.CharField(max_length=255),
+        db_persist=True,
+    )
     contact_key = DerivedCharField(
         max_length=16, blank=True, source="contact_number", derive=phone_key
     )

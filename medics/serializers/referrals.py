@@ -20,9 +20,18 @@ MAX_NOTES_CHARACTERS = 2000
         "clinical_notes": "Fever for three days.",
     }
 )
+class NameOrIdField(serializers.CharField):
+    """Refuses what JSON cannot keep: a number of twenty digits is read as a float, and rounded."""
+
+    def to_internal_value(self, data):
+        if isinstance(data, float):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class CreateReferralForm(serializers.Serializer):
-    patient_full_name_or_id = serializers.CharField(max_length=255)
-    patient_id = serializers.CharField(
+    patient_full_name_or_id = NameOrIdField(max_length=255)
+    patient_id = NameOrIdField(
         required=False,
         allow_null=True,
         allow_blank=True,
@@ -36,9 +45,11 @@ class CreateReferralForm(serializers.Serializer):
     )
 
     def to_internal_value(self, data):
-        if isinstance(data, dict) and data.get("patient_full_name_or_id") in (None, ""):
+        key = "patient_full_name_or_id"
+        if isinstance(data, dict) and data.get(key) in (None, ""):
             identifier = data.get("patient_id")
-            data = {**data, "patient_full_name_or_id": identifier} if identifier else data
+            if identifier not in (None, ""):
+                data = {**data, key: identifier}
         return super().to_internal_value(data)
 
     def validate(self, attrs):

@@ -3,7 +3,6 @@ from django.db import connection, transaction
 from authentication.models import User
 
 from ..models import Patient
-from ..models.patient import name_key
 
 
 @transaction.atomic
@@ -16,7 +15,8 @@ def find_or_create_patient(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name_key(full_name_or_id)]
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            ["".join(full_name_or_id.split()).casefold()],
         )
     known = Patient.objects.same_as(
         full_name_or_id=full_name_or_id, contact_number=contact_number, practitioner=practitioner

@@ -1,0 +1,268 @@
+"""Accounts and sessions. `medics.admin.staff` registers the users: it adds where they work."""
+
+import re
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    BaseUserCreationForm,
+    UserChangeForm,
+)
+from django.contrib.auth.models import Group
+from django.db import IntegrityError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.utils import timezone
+
+from _tetradx.exceptions import Conflict
+
+from .models import Session, User, UserType
+from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
+from .services import change_password
+
+
+class PhoneSearchAdmin(admin.ModelAdmin):
+    """Searches the phone number, too: the whole of it in any spelling, or a part."""
+
+    search_help_text = "A name, or a phone number in any spelling."
+    phone_number_path = "phone_number"
+    phone_key_path = "phone_key"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
+        number = clean_phone_number(search_term)
+        if re.fullmatch(r"\+?[0-9]+", number):
+            is_key = Q((f"{self.phone_key_path}__contains", phone_key(number)))
+            is_number = Q((f"{self.phone_number_path}__contains", number))
+            found |= queryset.filter(is_key | is_number)
+        return found, may_have_duplicates
+
+
+class ReadOnlyMixin:
+    """Nothing is added, changed or deleted, by superusers neither."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ConflictAdmin(admin.ModelAdmin):
+    """What somebody else changed between the look and the save is an error that one can read."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except (IntegrityError, Conflict):
+            messages.error(request, Conflict.default_detail)
+            return redirect(request.get_full_path())
+
+
+class PhoneNumberField(forms.CharField):
+    """Takes a number with separators that would not fit into the column."""
+
+    default_validators = [validate_phone_number]
+
+    def to_python(self, value: Any) -> str:
+        return clean_phone_number(super().to_python(value) or "")
+
+
+class AccountForm(forms.ModelForm):
+    phone_number = PhoneNumberField(
+        widget=AdminTextInputWidget(attrs={"inputmode": "tel", "autocomplete": "off"})
+    )
+
+    def clean_phone_number(self) -> str:
+        number = self.cleaned_data["phone_number"]
+        owner = User.objects.filter(phone_key=phone_key(number)).exclude(pk=self.instance.pk)
+        if owner.exists():
+            raise forms.ValidationError("A user with this phone number already exists.")
+        return number
+
+
+class AddUserForm(AccountForm, BaseUserCreationForm):
+    # The model's default would make practitioners of technicians.
+    user_type = forms.ChoiceField(choices=[("", "---------"), *UserType.choices])
+
+    class Meta:
+        model = User
+        fields = ("phone_number", "full_name", "user_type", "must_change_password")
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("must_change_password", True)
+
+
+class ChangeUserForm(AccountForm, UserChangeForm):
+    class Meta:
+        model = User
+        fields = (
+            "phone_number",
+            "full_name",
+            "user_type",
+            "password",
+            "must_change_password",
+            "is_active",
+        )
+
+
+class NewPasswordForm(AdminPasswordChangeForm):
+    """Gives somebody else a password, which they must change."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+        for field in self.fields.values():
+            field.required = True
+
+    def save(self, commit: bool = True) -> User:
+        change_password(
+            user=self.user,
+            new_password=self.cleaned_data["password1"],
+            must_change_password=True,
+        )
+        return self.user
+
+
+class UserAdmin(ConflictAdmin, PhoneSearchAdmin, DjangoUserAdmin):
+    """Accounts; operators who are no superusers can neither make nor change an operator's."""
+
+    form = ChangeUserForm
+    add_form = AddUserForm
+    change_password_form = NewPasswordForm
+    add_form_template = None
+    change_user_password_template = "admin/authentication/user/new_password.html"  # noqa: S105 (a path)
+
+    list_display: Any = (
+        "full_name",
+        "phone_number",
+        "user_type",
+        "is_active",
+        "last_login",
+    )
+    list_display_links = ("full_name", "phone_number")
+    list_filter: ClassVar[Any] = (
+        "user_type",
+        "is_active",
+        "must_change_password",
+        "is_staff",
+        "date_joined",
+    )
+    list_per_page = 50
+    ordering = ("full_name", "id")
+    search_fields = ("full_name",)
+    show_full_result_count = False
+    filter_horizontal = ("groups",)
+    readonly_fields = ("last_login", "date_joined")
+
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("phone_number", "full_name", "user_type")}),
+        ("Access", {"fields": ("password", "must_change_password", "is_active")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets: Any = (
+        (None, {"fields": ("phone_number", "full_name", "user_type")}),
+        ("Access", {"fields": ("password1", "password2", "must_change_password")}),
+    )
+    superuser_fieldset = (
+        "Administration",
+        {
+            "fields": ("is_staff", "is_superuser", "groups"),
+            "description": "Operators may do what their groups allow; superusers everything.",
+        },
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return (*fieldsets, self.superuser_fieldset) if request.user.is_superuser else fieldsets
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if obj is not None and (obj.is_staff or obj.is_superuser) and not request.user.is_superuser:
+            # A new password or phone number would be a way into the other's role.
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
+        if id == str(request.user.pk):
+            return redirect("admin:password_change")
+        return super().user_change_password(request, id, form_url)
+
+    def response_add(self, request: HttpRequest, obj: User, post_url_continue: Any = None) -> Any:
+        # Django's would go on to the change form, as if there were more to say.
+        return admin.ModelAdmin.response_add(self, request, obj, post_url_continue)
+
+
+class SuperuserOnlyMixin:
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser
+
+    has_add_permission = has_module_permission
+    has_change_permission = has_view_permission
+    has_delete_permission = has_view_permission
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class OperatorGroupAdmin(SuperuserOnlyMixin, GroupAdmin):
+    """Whoever may change a group could give it every permission."""
+
+
+class OpenSessionFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("ended", "Ended or expired")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        is_open = Q(ended_at=None, expires_at__gt=timezone.now())
+        if self.value() == "open":
+            return queryset.filter(is_open)
+        return queryset.exclude(is_open) if self.value() == "ended" else queryset
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyMixin, PhoneSearchAdmin):
+    fields = ("user", "created_at", "expires_at", "ended_at")
+    list_display = ("user", "created_at", "expires_at", "is_open")
+    list_filter = (OpenSessionFilter, "created_at")
+    list_per_page = 50
+    list_select_related = ("user",)
+    ordering = ("-created_at", "id")
+    search_fields = ("user__full_name",)
+    phone_number_path = "user__phone_number"
+    phone_key_path = "user__phone_key"
+    show_full_result_count = False
+    actions = ("end_sessions",)
+
+    @admin.display(boolean=True, description="open")
+    def is_open(self, session: Session) -> bool:
+        return session.ended_at is None and session.expires_at > timezone.now()
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("authentication.change_session")
+
+    @admin.action(description="End the selected sessions", permissions=["end"])
+    def end_sessions(self, request: HttpRequest, queryset: Any) -> None:
+        number = queryset.end()
+        self.message_user(request, f"Sessions ended: {number}.", messages.SUCCESS)

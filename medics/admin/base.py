@@ -1,0 +1,53 @@
+"""What the admin's subjects share."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ..models import Facility
+
+FACILITY = "facility"
+
+
+def facility_filter(of: Callable[[Facility], Q]) -> type[admin.SimpleListFilter]:
+    """Leaves the rows of one facility, which a link chooses: all could be thousands to list."""
+
+    class FacilityFilter(admin.SimpleListFilter):
+        title = parameter_name = FACILITY
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            try:
+                self.facility = forms.ModelChoiceField(Facility.objects).clean(self.value())
+            except forms.ValidationError:
+                self.facility = None
+            return [(str(self.facility.pk), self.facility.name)] if self.facility else []
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+            return queryset.filter(of(self.facility)) if self.facility else queryset
+
+    return FacilityFilter
+
+
+def list_link(model_name: str, facility: Facility, label: str) -> SafeString:
+    url = reverse(f"admin:{model_name}_changelist", query={FACILITY: facility.pk})
+    return format_html('<a href="{}">{}</a>', url, label)
+
+
+class UniqueNamesFormSet(forms.BaseInlineFormSet):
+    """Rows of one name, case aside, are an error of the form; each row alone sees the database."""
+
+    def clean(self) -> None:
+        super().clean()
+        seen = set()
+        for form in self.forms:
+            name = form.cleaned_data.get("name", "").casefold()
+            if name and name in seen:
+                form.add_error("name", "This name stands here twice.")
+            seen.add(name)

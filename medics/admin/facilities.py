@@ -1,0 +1,97 @@
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from authentication.admin import ConflictAdmin
+from authentication.models import User
+
+from ..models import Facility, FacilityBranch
+from .base import UniqueNamesFormSet, list_link
+
+LISTS = (
+    ("authentication_user", "People"),
+    ("medics_testtype", "Test types"),
+    ("medics_test", "Tests"),
+    ("medics_referral", "Referrals"),
+)
+
+
+class FacilityForm(forms.ModelForm):
+    class Meta:
+        model = Facility
+        fields = ("name", "contact_number", "admin")
+        labels = {"admin": "Administrator"}
+        help_texts = {
+            "admin": "Adds branches and technicians, and sees the referrals to all branches. "
+            "Whom you choose here takes over from whoever it was."
+        }
+        error_messages = {"admin": {"unique": "This person administers another facility already."}}
+
+    def clean_admin(self) -> User | None:
+        chosen = self.cleaned_data["admin"]
+        if chosen is not None:
+            elsewhere = chosen.branch_assignments.exclude(branch__facility=self.instance.pk)
+            assignment = elsewhere.select_related("branch__facility").first()
+            if assignment is not None:
+                raise forms.ValidationError(
+                    f"This person works at a branch of {assignment.branch.facility}."
+                )
+        return chosen
+
+
+class BranchInline(admin.TabularInline):
+    model = FacilityBranch
+    formset = UniqueNamesFormSet
+    fields = ("name", "is_active")
+    ordering = ("name",)
+    extra = 0
+    can_delete = False
+    show_change_link = False
+    verbose_name_plural = "branches (untick to close one; its referrals are kept)"
+
+
+@admin.register(Facility)
+class FacilityAdmin(ConflictAdmin):
+    form = FacilityForm
+    inlines = (BranchInline,)
+    fieldsets = (
+        (None, {"fields": ("name", "contact_number", "admin")}),
+        ("See also", {"fields": ("lists", "created_at")}),
+    )
+    readonly_fields = ("lists", "created_at")
+    autocomplete_fields = ("admin",)
+    list_display = ("name", "administrator", "open_branches", "contact_number", "created_at")
+    list_filter = (("admin", admin.EmptyFieldListFilter), "created_at")
+    list_per_page = 50
+    list_select_related = ("admin",)
+    ordering = ("name", "id")
+    search_fields = ("name", "admin__full_name")
+    search_help_text = "The name of a facility or of its administrator."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        is_open = Q(branches__is_active=True)
+        return super().get_queryset(request).annotate(open=Count("branches", filter=is_open))
+
+    @admin.display(description="administrator", ordering="admin__full_name")
+    def administrator(self, facility: Facility) -> User | None:
+        return facility.admin
+
+    @admin.display(description="open branches", ordering="open")
+    def open_branches(self, facility: Any) -> int:
+        return facility.open
+
+    @admin.display(description="lists")
+    def lists(self, facility: Facility) -> SafeString:
+        links = (list_link(model, facility, label) for model, label in LISTS)
+        return format_html_join(" · ", "{}", ((link,) for link in links))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_fieldsets(request, obj) if obj else self.fieldsets[:1]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,136 @@
+"""Clinical records, and how they came to be what they are: to look at, never to change."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from authentication.admin import PhoneSearchAdmin, ReadOnlyMixin
+
+from ..models import Facility, FacilityBranch, Patient, Referral, ReferralTest, StatusChange
+from .base import facility_filter
+
+
+class ReferralTestInline(ReadOnlyMixin, admin.TabularInline):
+    model = ReferralTest
+    verbose_name_plural = "tests"
+    fields = ("test", "test_type", "status", "completed_at")
+    readonly_fields = ("test_type",)
+    ordering = ("id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("test__test_type")
+
+    @admin.display(description="type")
+    def test_type(self, referral_test: ReferralTest) -> str:
+        return referral_test.test.test_type.name
+
+
+class StatusChangeInline(ReadOnlyMixin, admin.TabularInline):
+    model = StatusChange
+    verbose_name_plural = "history"
+    fields = ("changed_at", "changed", "from_status", "to_status", "changed_by")
+    readonly_fields = ("changed",)
+    ordering = ("id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("referral_test__test", "changed_by")
+
+    @admin.display(description="what")
+    def changed(self, change: StatusChange) -> str:
+        return change.referral_test.test.name if change.referral_test else "The referral"
+
+
+def referred_to(facility: Facility) -> Q:
+    return Q(facility_branch__in=FacilityBranch.objects.filter(facility=facility))
+
+
+@admin.register(Referral)
+class ReferralAdmin(ReadOnlyMixin, admin.ModelAdmin):
+    inlines = (ReferralTestInline, StatusChangeInline)
+    fieldsets = (
+        (None, {"fields": ("id", "patient", "clinical_notes")}),
+        ("Where", {"fields": ("referred_by", "facility", "facility_branch")}),
+        (
+            "Progress",
+            {
+                "fields": (
+                    "status",
+                    "referred_at",
+                    "updated_at",
+                    "completed_at",
+                    "turnaround_hours",
+                )
+            },
+        ),
+    )
+    list_display = (
+        "id",
+        "patient",
+        "facility",
+        "facility_branch",
+        "referred_by",
+        "status",
+        "referred_at",
+    )
+    list_filter = ("status", "referred_at", facility_filter(referred_to))
+    list_per_page = 50
+    list_select_related = ("patient", "facility_branch__facility", "referred_by")
+    ordering = ("-referred_at", "-id")
+    # get_search_results searches as the service's lists do; these make the admin offer it.
+    search_fields = ("id", "patient__full_name_or_id")
+    search_help_text = (
+        "A referral's id, or a part of a patient's, practitioner's, branch's, facility's, "
+        "test's or test type's name."
+    )
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related(*self.list_select_related)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        text = search_term.strip()
+        return (queryset.search(text) if text else queryset), False
+
+    @admin.display(ordering="facility_branch__facility__name")
+    def facility(self, referral: Referral) -> Facility:
+        return referral.facility_branch.facility
+
+    @admin.display(description="turnaround time in hours")
+    def turnaround_hours(self, referral: Referral) -> str:
+        hours = referral.turnaround_time()
+        return "-" if hours is None else f"{hours:.1f}"
+
+
+class ReferralInline(ReadOnlyMixin, admin.TabularInline):
+    model = Referral
+    fields = ("facility", "facility_branch", "referred_by", "status", "referred_at")
+    readonly_fields = ("facility", "referred_at")
+    ordering = ("-referred_at", "-id")
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        referrals = super().get_queryset(request)
+        return referrals.select_related("facility_branch__facility", "referred_by")
+
+    @admin.display
+    def facility(self, referral: Referral) -> Facility:
+        return referral.facility_branch.facility
+
+
+@admin.register(Patient)
+class PatientAdmin(ReadOnlyMixin, PhoneSearchAdmin):
+    inlines = (ReferralInline,)
+    fields = ("full_name_or_id", "contact_number", "created_at")
+    list_display = ("full_name_or_id", "contact_number", "created_at")
+    list_filter = (("contact_number", admin.EmptyFieldListFilter), "created_at")
+    list_per_page = 50
+    ordering = ("-id",)
+    search_fields = ("full_name_or_id",)
+    search_help_text = "A name or id, or a contact number in any spelling."
+    phone_number_path = "contact_number"
+    phone_key_path = "contact_key"
+    show_full_result_count = False

@@ -1,0 +1,40 @@
+"""What a person sees on the pages of the admin site, and posts from them."""
+
+from html import unescape
+from typing import Any
+
+from django.contrib.admin.helpers import AdminForm
+from django.forms import BaseForm, BaseFormSet
+
+
+def errors_on(response) -> dict[str, list[str]]:
+    """The errors of the page's form and of the forms of its inlines, by field."""
+    admin_form: AdminForm = response.context["adminform"]
+    errors = {name: list(messages) for name, messages in admin_form.form.errors.items()}
+    for inline in response.context["inline_admin_formsets"]:
+        formset: BaseFormSet = inline.formset
+        for form in formset.forms:
+            errors |= {name: list(messages) for name, messages in form.errors.items()}
+    return errors
+
+
+def messages_on(response) -> list[str]:
+    return [unescape(str(message)) for message in response.context["messages"]]
+
+
+def sent_by(form: BaseForm | BaseFormSet) -> dict[str, Any]:
+    """What a browser would post of the form as it was served."""
+    if isinstance(form, BaseFormSet):
+        forms = [form.management_form, *form.forms]
+        return {name: value for part in forms for name, value in sent_by(part).items()}
+    values = {field.html_name: field.value() for field in form if not field.field.disabled}
+    return {name: value for name, value in values.items() if value not in (None, False)}
+
+
+def filled_in(client, url: str, **changes: Any) -> dict[str, Any]:
+    """The page's form as it was served, with these changes; None takes a field out."""
+    context = client.get(url).context
+    data = sent_by(context["adminform"].form)
+    for inline in context["inline_admin_formsets"]:
+        data |= sent_by(inline.formset)
+    return {name: value for name, value in (data | changes).items() if value is not None}

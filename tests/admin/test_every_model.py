@@ -1,0 +1,200 @@
+"""Every list and page of the admin site, a new model's among them."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from authentication.models import Session, User
+from medics.models import Facility, Patient, Referral, Test, TestType
+from tests.factories import (
+    FacilityBranchFactory,
+    FacilityFactory,
+    PatientFactory,
+    PractitionerFactory,
+    ReferralFactory,
+    TechnicianFactory,
+    TestFactory,
+    TestTypeFactory,
+)
+
+CLINICAL_OR_LOGS = {Patient, Referral, Session}
+
+
+def make_user():
+    return TechnicianFactory(branches=[FacilityBranchFactory(facility=make_facility())])
+
+
+def make_facility():
+    facility = FacilityFactory(admin=TechnicianFactory())
+    FacilityBranchFactory(facility=facility)
+    return facility
+
+
+def make_session():
+    expires_at = timezone.now() + timedelta(hours=1)
+    return Session.objects.create(user=PractitionerFactory(), expires_at=expires_at)
+
+
+def make_test():
+    return TestFactory(test_type=TestTypeFactory(facility=make_facility()))
+
+
+def make_patient():
+    patient = PatientFactory()
+    ReferralFactory(patient=patient)
+    return patient
+
+
+def make_group():
+    return Group.objects.create(name=f"Group {Group.objects.count()}")
+
+
+# How a row of each registered model comes to be, and what finds it in the list's search.
+MODELS = {
+    Facility: (make_facility, lambda row: row.name),
+    Group: (make_group, lambda row: row.name),
+    Patient: (make_patient, lambda row: row.full_name_or_id),
+    Referral: (ReferralFactory, lambda row: row.id),
+    Session: (make_session, lambda row: row.user.phone_number),
+    Test: (make_test, lambda row: row.name),
+    TestType: (lambda: make_test().test_type, lambda row: row.name),
+    User: (make_user, lambda row: row.full_name),
+}
+
+every_model = pytest.mark.parametrize(
+    "model", admin.site._registry, ids=lambda model: model._meta.model_name
+)
+
+
+def url_of(model, page: str, *args) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def count_queries(client, url: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(url).status_code == 200
+    return len(queries)
+
+
+@every_model
+def test_a_list_costs_the_same_for_two_rows_and_twelve(superuser, model):
+    make, _ = MODELS[model]
+    url = url_of(model, "changelist")
+    rows = [make() for _ in range(2)]
+    superuser.get(url)  # loads the content types
+    few = count_queries(superuser, url)
+    rows += [make() for _ in range(10)]
+
+    assert count_queries(superuser, url) == few
+    listed = superuser.get(url).context["cl"].result_list
+    assert {row.pk for row in rows} <= {row.pk for row in listed}
+
+
+@every_model
+def test_a_row_opens_on_its_page(superuser, model):
+    make, _ = MODELS[model]
+    row = make()
+
+    response = superuser.get(url_of(model, "change", row.pk))
+
+    assert response.status_code == 200
+    assert response.context["original"] == row
+
+
+@every_model
+def test_a_page_costs_the_same_however_many_other_rows_there_are(superuser, model):
+    make, _ = MODELS[model]
+    url = url_of(model, "change", make().pk)
+    superuser.get(url)
+    alone = count_queries(superuser, url)
+    for _ in range(10):
+        make()
+
+    assert count_queries(superuser, url) == alone
+
+
+@every_model
+def test_search_finds_the_row_alone(superuser, model):
+    make, text_of = MODELS[model]
+    row, other = make(), make()
+
+    found = superuser.get(url_of(model, "changelist"), {"q": text_of(row)}).context["cl"]
+
+    pks = {found.pk for found in found.result_list}
+    assert row.pk in pks
+    assert other.pk not in pks
+
+
+@every_model
+def test_search_takes_any_text(superuser, model):
+    MODELS[model][0]()
+
+    for text in ("%", "'\"\\", "+233 (0)", "-", "0" * 300, "ünï", "a b  c"):
+        response = superuser.get(url_of(model, "changelist"), {"q": text})
+        assert response.status_code == 200
+
+
+@every_model
+def test_no_filter_lists_rows(superuser, model):
+    """A filter by a relation would list every facility, branch or person."""
+    make, _ = MODELS[model]
+    for _ in range(12):
+        make()
+
+    changelist = superuser.get(url_of(model, "changelist")).context["cl"]
+
+    assert changelist.filter_specs or model is Group
+    for spec in changelist.filter_specs:
+        assert len(list(spec.choices(changelist))) < 10
+
+
+@every_model
+def test_only_operators_get_in(browser, anyone, ama, kofi, efua, model):
+    url = url_of(model, "changelist")
+    login = f"{reverse('admin:login')}?next={url}"
+
+    for client in (anyone, browser(ama), browser(kofi), browser(efua)):
+        response = client.get(url)
+        assert (response.status_code, response.url) == (302, login)
+
+
+@every_model
+def test_an_operator_without_permissions_sees_no_rows(db, browser, model):
+    newcomer = PractitionerFactory(is_staff=True)
+
+    assert browser(newcomer).get(url_of(model, "changelist")).status_code == 403
+    assert browser(newcomer).get(url_of(model, "change", MODELS[model][0]().pk)).status_code == 403
+
+
+@pytest.mark.parametrize("model", CLINICAL_OR_LOGS, ids=lambda model: model._meta.model_name)
+def test_a_record_cannot_be_added_changed_or_deleted_by_a_superuser(superuser, model):
+    row = MODELS[model][0]()
+    before = model.objects.values().get(pk=row.pk)
+    names = [field.name for field in model._meta.fields]
+    posted = dict.fromkeys(names, "Completed") | {"_save": "Save"}
+
+    add = superuser.post(url_of(model, "add"), posted)
+    change = superuser.post(url_of(model, "change", row.pk), posted)
+    delete = superuser.post(url_of(model, "delete", row.pk), {"post": "yes"})
+    chosen = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+    superuser.post(url_of(model, "changelist"), chosen)
+
+    assert [add.status_code, change.status_code, delete.status_code] == [403, 403, 403]
+    assert model.objects.values().get() == before
+
+
+@pytest.mark.parametrize("model", {*admin.site._registry} - {Group})
+def test_no_list_offers_to_delete(superuser, model):
+    MODELS[model][0]()
+
+    response = superuser.get(url_of(model, "changelist"))
+
+    form = response.context.get("action_form")
+    actions = dict(form.fields["action"].choices) if form else {}
+    assert "delete_selected" not in actions
