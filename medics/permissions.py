@@ -3,6 +3,8 @@
 The contract answers a wrong role with 400 and the route's own words, so these raise.
 """
 
+from collections.abc import Callable
+
 from rest_framework.permissions import BasePermission
 
 from _tetradx.exceptions import BadRequest
@@ -24,8 +26,7 @@ class HasRole(BasePermission):
             raise BadRequest(view.wrong_role_message)
         return True
 
-    def has_role(self, user: User) -> bool:
-        raise NotImplementedError
+    has_role: Callable[[User], bool]
 
 
 class HasPractitionerRole(HasRole):

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -15,8 +16,7 @@ from .sheets import CatalogueSheetMixin
 class CatalogueAdmin(CatalogueSheetMixin, ConflictAdmin):
     list_per_page = 50
 
-    def is_in_use(self, row: Any) -> bool:
-        raise NotImplementedError
+    is_in_use: Callable[[Any], bool]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """One by one, and only what nothing hangs on; the database would refuse the rest."""

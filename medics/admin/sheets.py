@@ -1,6 +1,7 @@
 """The catalogue as a spreadsheet: a row for each test, found by names instead of ids."""
 
 import base64
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -249,9 +250,8 @@ class CatalogueSheetMixin(ImportExportMixin):
     def has_export_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    def tests_of(self, rows: QuerySet) -> QuerySet[Test]:
-        """The tests that a selection of this admin's rows stands for."""
-        raise NotImplementedError
+    # The tests that a selection of this admin's rows stands for.
+    tests_of: Callable[[QuerySet], QuerySet[Test]]
 
     def get_export_queryset(self, request: HttpRequest) -> QuerySet[Test]:
         rows: QuerySet[models.Model] = super().get_export_queryset(request)

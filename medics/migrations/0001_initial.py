@@ -13,7 +13,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -22,174 +21,485 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Test',
+            name="Test",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('description', models.TextField(blank=True)),
-                ('price', models.DecimalField(decimal_places=2, default=Decimal('0'), max_digits=10, validators=[django.core.validators.MinValueValidator(0)], verbose_name='price in cedis')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "price",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default=Decimal("0"),
+                        max_digits=10,
+                        validators=[django.core.validators.MinValueValidator(0)],
+                        verbose_name="price in cedis",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Facility',
+            name="Facility",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('contact_number', models.CharField(blank=True, max_length=16)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('admin', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='administered_facility', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("contact_number", models.CharField(blank=True, max_length=16)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "admin",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="administered_facility",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'facilities',
+                "verbose_name_plural": "facilities",
             },
         ),
         migrations.CreateModel(
-            name='FacilityBranch',
+            name="FacilityBranch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('is_active', models.BooleanField(default=True, help_text='A closed branch takes no new referrals.', verbose_name='active')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('facility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='branches', to='medics.facility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="A closed branch takes no new referrals.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "facility",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="branches",
+                        to="medics.facility",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'branch',
-                'verbose_name_plural': 'branches',
+                "verbose_name": "branch",
+                "verbose_name_plural": "branches",
             },
         ),
         migrations.CreateModel(
-            name='BranchTechnician',
+            name="BranchTechnician",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('is_admin', models.BooleanField(default=False)),
-                ('assigned_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='branch_assignments', to=settings.AUTH_USER_MODEL)),
-                ('branch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to='medics.facilitybranch')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("is_admin", models.BooleanField(default=False)),
+                (
+                    "assigned_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="branch_assignments",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "branch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="assignments",
+                        to="medics.facilitybranch",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Patient',
+            name="Patient",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('full_name_or_id', models.CharField(max_length=255, verbose_name='name or id')),
-                ('contact_number', models.CharField(blank=True, max_length=16)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('name_key', models.GeneratedField(db_persist=True, expression=django.db.models.functions.text.Lower(models.Func(models.F('full_name_or_id'), models.Value('\\s+'), models.Value(''), models.Value('g'), function='regexp_replace')), output_field=models.CharField(max_length=255))),
-                ('contact_key', _tetradx.derived.DerivedCharField(blank=True, derive=authentication.phone_numbers.phone_key, max_length=16, source='contact_number')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("full_name_or_id", models.CharField(max_length=255, verbose_name="name or id")),
+                ("contact_number", models.CharField(blank=True, max_length=16)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "name_key",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.functions.text.Lower(
+                            models.Func(
+                                models.F("full_name_or_id"),
+                                models.Value("\\s+"),
+                                models.Value(""),
+                                models.Value("g"),
+                                function="regexp_replace",
+                            )
+                        ),
+                        output_field=models.CharField(max_length=255),
+                    ),
+                ),
+                (
+                    "contact_key",
+                    _tetradx.derived.DerivedCharField(
+                        blank=True,
+                        derive=authentication.phone_numbers.phone_key,
+                        max_length=16,
+                        source="contact_number",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['name_key', 'contact_key'], name='patient_keys')],
+                "indexes": [models.Index(fields=["name_key", "contact_key"], name="patient_keys")],
             },
         ),
         migrations.CreateModel(
-            name='Referral',
+            name="Referral",
             fields=[
-                ('status', models.CharField(choices=[('Pending', 'Pending'), ('Received', 'Received'), ('Completed', 'Completed')], default='Pending', max_length=10)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('completed_at', models.DateTimeField(blank=True, null=True)),
-                ('id', models.CharField(default=medics.models.referral.new_referral_id, editable=False, max_length=10, primary_key=True, serialize=False)),
-                ('clinical_notes', models.TextField(blank=True)),
-                ('referred_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('facility_branch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='referrals', to='medics.facilitybranch')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='referrals', to='medics.patient')),
-                ('referred_by', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='referrals', to=settings.AUTH_USER_MODEL)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("Pending", "Pending"),
+                            ("Received", "Received"),
+                            ("Completed", "Completed"),
+                        ],
+                        default="Pending",
+                        max_length=10,
+                    ),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("completed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.CharField(
+                        default=medics.models.referral.new_referral_id,
+                        editable=False,
+                        max_length=10,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("clinical_notes", models.TextField(blank=True)),
+                (
+                    "referred_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "facility_branch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="referrals",
+                        to="medics.facilitybranch",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="referrals",
+                        to="medics.patient",
+                    ),
+                ),
+                (
+                    "referred_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="referrals",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ReferralTest',
+            name="ReferralTest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('Pending', 'Pending'), ('Received', 'Received'), ('Completed', 'Completed')], default='Pending', max_length=10)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('completed_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('referral', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='tests', to='medics.referral')),
-                ('test', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='referral_tests', to='medics.test')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("Pending", "Pending"),
+                            ("Received", "Received"),
+                            ("Completed", "Completed"),
+                        ],
+                        default="Pending",
+                        max_length=10,
+                    ),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("completed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="tests",
+                        to="medics.referral",
+                    ),
+                ),
+                (
+                    "test",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="referral_tests",
+                        to="medics.test",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='StatusChange',
+            name="StatusChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_status', models.CharField(choices=[('Pending', 'Pending'), ('Received', 'Received'), ('Completed', 'Completed')], max_length=10)),
-                ('to_status', models.CharField(choices=[('Pending', 'Pending'), ('Received', 'Received'), ('Completed', 'Completed')], max_length=10)),
-                ('changed_at', models.DateTimeField()),
-                ('changed_by', models.ForeignKey(blank=True, help_text='Empty where it came through no request.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('referral', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='history', to='medics.referral')),
-                ('referral_test', models.ForeignKey(blank=True, help_text='Empty where the referral itself changed.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='history', to='medics.referraltest')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "from_status",
+                    models.CharField(
+                        choices=[
+                            ("Pending", "Pending"),
+                            ("Received", "Received"),
+                            ("Completed", "Completed"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "to_status",
+                    models.CharField(
+                        choices=[
+                            ("Pending", "Pending"),
+                            ("Received", "Received"),
+                            ("Completed", "Completed"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("changed_at", models.DateTimeField()),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty where it came through no request.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "referral",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="history",
+                        to="medics.referral",
+                    ),
+                ),
+                (
+                    "referral_test",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty where the referral itself changed.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="history",
+                        to="medics.referraltest",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='TestType',
+            name="TestType",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('description', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('facility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='test_types', to='medics.facility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "facility",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="test_types",
+                        to="medics.facility",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='test',
-            name='test_type',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tests', to='medics.testtype'),
+            model_name="test",
+            name="test_type",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="tests",
+                to="medics.testtype",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='facilitybranch',
-            constraint=models.UniqueConstraint(models.F('facility'), django.db.models.functions.text.Lower('name'), name='unique_branch_name_in_facility', violation_error_message='A branch with this name already exists in this facility.'),
+            model_name="facilitybranch",
+            constraint=models.UniqueConstraint(
+                models.F("facility"),
+                django.db.models.functions.text.Lower("name"),
+                name="unique_branch_name_in_facility",
+                violation_error_message="A branch with this name already exists in this facility.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='branchtechnician',
-            constraint=models.UniqueConstraint(fields=('user', 'branch'), name='unique_assignment_of_technician_to_branch'),
+            model_name="branchtechnician",
+            constraint=models.UniqueConstraint(
+                fields=("user", "branch"), name="unique_assignment_of_technician_to_branch"
+            ),
         ),
         migrations.AddIndex(
-            model_name='referral',
-            index=models.Index(fields=['referred_by', '-referred_at', '-id'], name='list_of_practitioner'),
+            model_name="referral",
+            index=models.Index(
+                fields=["referred_by", "-referred_at", "-id"], name="list_of_practitioner"
+            ),
         ),
         migrations.AddIndex(
-            model_name='referral',
-            index=models.Index(fields=['facility_branch', '-referred_at', '-id'], name='list_of_branch'),
+            model_name="referral",
+            index=models.Index(
+                fields=["facility_branch", "-referred_at", "-id"], name="list_of_branch"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='referral',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['Pending', 'Received', 'Completed'])), name='referral_status_is_known'),
+            model_name="referral",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["Pending", "Received", "Completed"])),
+                name="referral_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='referral',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('status', 'Completed')), models.Q(models.Q(('status', 'Completed'), _negated=True), ('completed_at__isnull', True)), _connector='OR'), name='referral_completed_at_exactly_when_completed'),
+            model_name="referral",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("completed_at__isnull", False), ("status", "Completed")),
+                    models.Q(
+                        models.Q(("status", "Completed"), _negated=True),
+                        ("completed_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="referral_completed_at_exactly_when_completed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='referraltest',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['Pending', 'Received', 'Completed'])), name='referraltest_status_is_known'),
+            model_name="referraltest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["Pending", "Received", "Completed"])),
+                name="referraltest_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='referraltest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('status', 'Completed')), models.Q(models.Q(('status', 'Completed'), _negated=True), ('completed_at__isnull', True)), _connector='OR'), name='referraltest_completed_at_exactly_when_completed'),
+            model_name="referraltest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("completed_at__isnull", False), ("status", "Completed")),
+                    models.Q(
+                        models.Q(("status", "Completed"), _negated=True),
+                        ("completed_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="referraltest_completed_at_exactly_when_completed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='referraltest',
-            constraint=models.UniqueConstraint(fields=('referral', 'test'), name='unique_test_in_referral'),
+            model_name="referraltest",
+            constraint=models.UniqueConstraint(
+                fields=("referral", "test"), name="unique_test_in_referral"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='testtype',
-            constraint=models.UniqueConstraint(models.F('facility'), django.db.models.functions.text.Lower('name'), name='unique_test_type_name_in_facility', violation_error_message='A test type with this name already exists for this facility.'),
+            model_name="testtype",
+            constraint=models.UniqueConstraint(
+                models.F("facility"),
+                django.db.models.functions.text.Lower("name"),
+                name="unique_test_type_name_in_facility",
+                violation_error_message="A test type with this name already exists for this facility.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='test',
-            constraint=models.UniqueConstraint(models.F('test_type'), django.db.models.functions.text.Lower('name'), name='unique_test_name_in_type', violation_error_message='A test with this name already exists in this type.'),
+            model_name="test",
+            constraint=models.UniqueConstraint(
+                models.F("test_type"),
+                django.db.models.functions.text.Lower("name"),
+                name="unique_test_name_in_type",
+                violation_error_message="A test with this name already exists in this type.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='test',
-            constraint=models.CheckConstraint(condition=models.Q(('price__gte', 0)), name='price_is_not_negative'),
+            model_name="test",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__gte", 0)), name="price_is_not_negative"
+            ),
         ),
     ]

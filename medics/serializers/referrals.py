@@ -11,15 +11,6 @@ MAX_TESTS = 100
 MAX_NOTES_CHARACTERS = 2000
 
 
-@example(
-    {
-        "patient_full_name_or_id": "Akosua Mensah",
-        "patient_contact_number": "0208123456",
-        "tests": [11],
-        "branch_id": 3,
-        "clinical_notes": "Fever for three days.",
-    }
-)
 class NameOrIdField(serializers.CharField):
     """Refuses what JSON cannot keep: a number of twenty digits is read as a float, and rounded."""
 
@@ -29,6 +20,15 @@ class NameOrIdField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+@example(
+    {
+        "patient_full_name_or_id": "Akosua Mensah",
+        "patient_contact_number": "0208123456",
+        "tests": [11],
+        "branch_id": 3,
+        "clinical_notes": "Fever for three days.",
+    }
+)
 class CreateReferralForm(serializers.Serializer):
     patient_full_name_or_id = NameOrIdField(max_length=255)
     patient_id = NameOrIdField(

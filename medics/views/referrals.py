@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from django.db.models.functions import Lower
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -129,8 +131,7 @@ class ReferralListView(APIView):
     form_class: type[ReferralListForm]
     answer_class: type[PractitionerReferralsSerializer]
 
-    def get_referrals(self) -> ReferralQuerySet:
-        raise NotImplementedError
+    get_referrals: Callable[[], ReferralQuerySet]
 
     def list_referrals(self, request):
         form = self.form_class(data=request.query_params.dict())

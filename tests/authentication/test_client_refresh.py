@@ -7,9 +7,8 @@ from rest_framework.test import APIClient
 from authentication.models import Session
 from authentication.services import end_session, open_session, rotate_session
 from authentication.tokens import AccessToken
+from tests.at_once import at_once
 from tests.statements import statements
-
-from .at_once import at_once
 
 pytestmark = pytest.mark.django_db
 

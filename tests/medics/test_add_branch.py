@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from medics.models import FacilityBranch
-from tests.authentication.at_once import at_once
+from tests.at_once import at_once
 from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
 from tests.statements import statements
 

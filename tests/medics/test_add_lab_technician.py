@@ -6,7 +6,7 @@ from django.utils.dateparse import parse_datetime
 
 from authentication.models import User, UserType
 from medics.models import BranchTechnician
-from tests.authentication.at_once import at_once
+from tests.at_once import at_once
 from tests.factories import PASSWORD, FacilityBranchFactory, PractitionerFactory
 from tests.statements import statements
 

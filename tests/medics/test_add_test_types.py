@@ -5,7 +5,7 @@ import pytest
 from django.urls import reverse
 
 from medics.models import Test, TestType
-from tests.authentication.at_once import at_once
+from tests.at_once import at_once
 from tests.factories import (
     FacilityFactory,
     PractitionerFactory,
