@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test check shell db db-stop
+.PHONY: help setup run dev test check bench bench-quick shell db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -17,7 +17,7 @@ RANDOM_KEY := $$($(VENV_PYTHON) -c 'import secrets; print(secrets.token_urlsafe(
 # direct child and to nobody else.
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.complete ## Install what development needs, into .venv (the others do it as needed)
 
@@ -47,6 +47,13 @@ check: setup ## Lint, types, migrations, production settings, API schema
 		ALLOWED_HOSTS=tetradx.example CORS_ALLOWED_ORIGINS=https://tetradx.example \
 		$(MANAGE) check --deploy --fail-level WARNING
 	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+
+bench bench-quick: export ENVIRONMENT := demo
+bench: setup ## Measure all beside a hand-written floor, at three sizes (half an hour)
+	@exec $(MANAGE) bench $(ARGS)
+
+bench-quick: setup ## The same at one size; fails under half of the floor (minutes)
+	@exec $(MANAGE) bench --quick $(ARGS)
 
 shell: export ENVIRONMENT := demo
 shell: setup ## Open Python on the demo's database, or run the script on standard input

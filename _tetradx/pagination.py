@@ -1,11 +1,9 @@
 """Pages of a list, by number or by cursor, in SQL: a page reads the rows that it shows."""
 
-from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
 from rest_framework import serializers
 
 MAX_PAGE_SIZE = 100
@@ -44,88 +42,104 @@ class PaginationSerializer(serializers.Serializer):
     total_is_capped = serializers.BooleanField()
 
 
-@dataclass(frozen=True)
-class Ordering:
-    """A total order of rows by `keys`, all in one direction; the last key is unique."""
+class Ordering(NamedTuple):
+    """A total order of rows: what they are sorted by, and whether downwards."""
 
-    keys: tuple[str, ...]
+    name: str
     descending: bool
 
-    def terms(self, *, backwards: bool = False) -> list[str]:
-        sign = "-" if self.descending is not backwards else ""
-        return [sign + key for key in self.keys]
 
-    def beyond(self, position: list[str], *, backwards: bool) -> Q:
-        """The rows after `position` (before it, where `backwards`).
+class Row(NamedTuple):
+    """A row as the answer shows it, and where it stands in the order of its list."""
 
-        Written as `a <= x AND (a < x OR …)`, which an index on the keys answers at once; the
-        plain OR would read all rows.
-        """
-        comparison = "lt" if self.descending is not backwards else "gt"
-        condition = Q()
-        for depth, (key, value) in enumerate(reversed(list(zip(self.keys, position, strict=True)))):
-            strictly = Q((f"{key}__{comparison}", value))
-            if depth == 0:
-                condition = strictly
-            else:
-                condition = Q((f"{key}__{comparison}e", value)) & (strictly | condition)
-        return condition
+    position: list[str]
+    shown: dict[str, Any]
 
-    def cursor(self, row: Model, *, backwards: bool) -> str:
-        position = [str(getattr(row, key)) for key in self.keys]
-        return signing.dumps([self.terms(), backwards, position], salt=__name__)
 
-    def read_cursor(self, cursor: str) -> tuple[bool, list[str]]:
-        """Raises ValidationError where the cursor is not ours or of a list in another order."""
-        try:
-            terms, backwards, position = signing.loads(cursor, salt=__name__)
-        except signing.BadSignature:
-            raise serializers.ValidationError({"cursor": ["Not a cursor of this list."]}) from None
-        if terms != self.terms():
-            raise serializers.ValidationError(
-                {"cursor": ["This cursor belongs to a list in another order."]}
-            )
-        return backwards, position
+class FetchRows(Protocol):
+    """Gives the rows of a list in its order, or `backwards`, those beyond `position` alone."""
+
+    def __call__(
+        self,
+        *,
+        limit: int,
+        offset: int = 0,
+        position: list[str] | None = None,
+        backwards: bool = False,
+    ) -> list[Row]: ...
 
 
 def paginate(
-    queryset: QuerySet[Any],
+    fetch: FetchRows,
     *,
     ordering: Ordering,
     total: int,
+    total_is_capped: bool,
     page_number: int,
     page_size: int,
     cursor: str | None = None,
-) -> tuple[list[Any], dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The rows of one page, and what `PaginationSerializer` describes."""
     total_pages = max(1, ceil(total / page_size))
-    current_page = None
     if cursor is None:
         current_page = min(page_number, total_pages)
-        start = (current_page - 1) * page_size
-        rows = list(queryset.order_by(*ordering.terms())[start : start + page_size])
         has_previous, has_next = current_page > 1, current_page < total_pages
+        start = (current_page - 1) * page_size
+        rows = numbered_rows(fetch, start, page_size, None if total_is_capped else total)
     else:
-        backwards, position = ordering.read_cursor(cursor)
-        found = queryset.filter(ordering.beyond(position, backwards=backwards)).order_by(
-            *ordering.terms(backwards=backwards)
-        )
+        current_page = None
+        backwards, position = read_cursor(cursor, ordering)
         # One row more than the page shows whether there is another page.
-        rows = list(found[: page_size + 1])
+        rows = fetch(limit=page_size + 1, position=position, backwards=backwards)
         has_more = len(rows) > page_size
         rows = rows[:page_size]
         # It was taken from a row on its other side, which is still there unless nothing is.
         has_previous, has_next = (has_more, bool(rows)) if backwards else (bool(rows), has_more)
         if backwards:
             rows.reverse()
-    return rows, {
+    return [row.shown for row in rows], {
         "current_page": current_page,
         "page_size": page_size,
         "total_pages": total_pages,
         "total_referrals": total,
         "has_next": has_next,
         "has_previous": has_previous,
-        "next_cursor": ordering.cursor(rows[-1], backwards=False) if has_next else None,
-        "previous_cursor": (ordering.cursor(rows[0], backwards=True) if has_previous else None),
-        "total_is_capped": False,
+        "next_cursor": cursor_at(rows[-1], ordering, backwards=False)
+        if rows and has_next
+        else None,
+        "previous_cursor": (
+            cursor_at(rows[0], ordering, backwards=True) if rows and has_previous else None
+        ),
+        "total_is_capped": total_is_capped,
     }
+
+
+def numbered_rows(fetch: FetchRows, start: int, size: int, total: int | None) -> list[Row]:
+    """The rows from `start`, counted from the end of the list where that is nearer.
+
+    `total` is None where the end is not known.
+    """
+    if total is None:
+        return fetch(limit=size, offset=start)
+    size = min(size, total - start)
+    after_page = total - start - size
+    if start <= after_page:
+        return fetch(limit=size, offset=start) if size else []
+    return fetch(limit=size, offset=after_page, backwards=True)[::-1]
+
+
+def cursor_at(row: Row, ordering: Ordering, *, backwards: bool) -> str:
+    return signing.dumps([*ordering, backwards, row.position], salt=__name__)
+
+
+def read_cursor(cursor: str, ordering: Ordering) -> tuple[bool, list[str]]:
+    """Raises ValidationError where the cursor is not ours or of a list in another order."""
+    try:
+        *sorted_by, backwards, position = signing.loads(cursor, salt=__name__)
+    except signing.BadSignature:
+        raise serializers.ValidationError({"cursor": ["Not a cursor of this list."]}) from None
+    if Ordering(*sorted_by) != ordering:
+        raise serializers.ValidationError(
+            {"cursor": ["This cursor belongs to a list in another order."]}
+        )
+    return backwards, position

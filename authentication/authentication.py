@@ -1,8 +1,24 @@
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.db.models import UUIDField
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 
+from _tetradx.statements import Parameter, instances_of
+
 from .models import Session, User
 from .tokens import AccessToken
+
+
+@cache
+def open_session_by_id() -> Callable[[dict[str, Any]], list[Session]]:
+    return instances_of(
+        Session.objects.open()
+        .select_related("user__administered_facility")
+        .filter(id=Parameter("session", UUIDField()), user__is_active=True)
+    )
 
 
 class SessionTokenAuthentication(JWTAuthentication):
@@ -17,12 +33,6 @@ class SessionTokenAuthentication(JWTAuthentication):
             session_id = validated_token.session_id
         except TokenError as error:
             raise AuthenticationFailed(str(error)) from None
-        session = (
-            Session.objects.open()
-            .select_related("user__administered_facility")
-            .filter(id=session_id, user__is_active=True)
-            .first()
-        )
-        if session is None:
-            raise AuthenticationFailed("This session has ended.")
-        return session.user
+        for session in open_session_by_id()({"session": session_id}):
+            return session.user
+        raise AuthenticationFailed("This session has ended.")

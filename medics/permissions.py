@@ -1,4 +1,4 @@
-"""Who may call what. Which rows they then see is `visible_to` and `at_branches_of` of a queryset.
+"""Who may call what. Which rows they then see is `visible_to` and `worked_by` of a queryset.
 
 The contract answers a wrong role with 400 and the route's own words, so these raise.
 """

@@ -6,18 +6,17 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
-from _tetradx.exceptions import Conflict
 from authentication.admin import AddUserForm, ChangeUserForm, UserAdmin
 from authentication.models import User
 
 from ..models import BranchTechnician, Facility, FacilityBranch
 from ..permissions import administered_facility
+from ..services.facilities import set_place_of_work
 from .base import facility_filter
 
 
@@ -27,30 +26,6 @@ def facility_of(user: User) -> Facility | None:
     if facility is None:
         facility = next((a.branch.facility for a in user.branch_assignments.all()), None)
     return facility
-
-
-@transaction.atomic
-def set_place_of_work(
-    *, user: User, facility: Facility | None, branches: list[FacilityBranch], administers: bool
-) -> None:
-    """Has the user work at these branches of the facility alone, and administer it or none.
-
-    Raises Conflict where somebody else has come to administer the facility.
-    """
-    User.objects.select_for_update().get(pk=user.pk)
-    left = Facility.objects.filter(admin=user)
-    if facility is not None and administers:
-        left = left.exclude(pk=facility.pk)
-    left.update(admin=None)
-    if facility is not None and administers:
-        vacant = Facility.objects.filter(Q(admin=None) | Q(admin=user), pk=facility.pk)
-        if not vacant.update(admin=user):
-            raise Conflict
-    user.branch_assignments.exclude(branch__in=branches).delete()
-    BranchTechnician.objects.bulk_create(
-        (BranchTechnician(user=user, branch=branch) for branch in branches),
-        ignore_conflicts=True,
-    )
 
 
 class FacilitySelect(AutocompleteSelect):

@@ -1,15 +1,18 @@
 from ..choices import TestStatus
-from .catalogue import Test, TestType
+from .catalogue import CatalogueChange, Test, TestType
 from .facility import BranchTechnician, Facility, FacilityBranch
 from .patient import Patient
 from .referral import Referral, ReferralTest, StatusChange
+from .totals import ReferralCount
 
 __all__ = [
     "BranchTechnician",
+    "CatalogueChange",
     "Facility",
     "FacilityBranch",
     "Patient",
     "Referral",
+    "ReferralCount",
     "ReferralTest",
     "StatusChange",
     "Test",

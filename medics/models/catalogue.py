@@ -6,6 +6,8 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from _tetradx.statements import rows_of
+
 from .facility import Facility
 
 
@@ -63,3 +65,26 @@ class Test(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CatalogueChange(models.Model):
+    """A change of facilities, branches, test types or tests, so that caches know of it.
+
+    Triggers (migration 0005) add a row for each changing statement and now and then fold the rows
+    into one; none is updated, so that changes do not wait for each other.
+    """
+
+    number = models.IntegerField()
+    changed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.number} at {self.changed_at}"
+
+
+def catalogue_version() -> str:
+    """Another one after each change that is committed, whatever process made it."""
+    # The time tells versions apart that have one number on both sides of a restored backup.
+    [(number, changed_at)] = rows_of(
+        "SELECT sum(number), max(changed_at) FROM medics_cataloguechange", {}
+    )
+    return f"{number}-{changed_at.timestamp():.6f}" if changed_at else "0"

@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -38,8 +38,9 @@ class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
 
         Closed ones too: what was referred to them must be finished.
         """
-        assigned = BranchTechnician.objects.filter(branch=OuterRef("pk"), user=user)
-        return self.filter(Exists(assigned) | Q(facility__admin=user))
+        assigned = BranchTechnician.objects.filter(user=user).values("branch")
+        administered = Facility.objects.filter(admin=user).values("pk")
+        return self.filter(Q(pk__in=assigned) | Q(facility__in=administered))
 
 
 class FacilityBranch(models.Model):

@@ -1,9 +1,10 @@
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Func, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 
 from _tetradx.derived import DerivedCharField, DerivesColumns, DerivesColumnsQuerySet
@@ -60,7 +61,12 @@ class Patient(DerivesColumns):
     objects = PatientQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["name_key", "contact_key"], name="patient_keys")]
+        indexes = [
+            models.Index(fields=["name_key", "contact_key"], name="patient_keys"),
+            GinIndex(
+                OpClass(Upper("full_name_or_id"), name="gin_trgm_ops"), name="patient_name_trigrams"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.full_name_or_id

@@ -1,11 +1,13 @@
+import re
 import secrets
 import string
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from ..choices import TestStatus
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 REFERRAL_ID_CHARACTERS = string.ascii_uppercase + string.digits
 REFERRAL_ID_LENGTH = 10
+REFERRAL_ID = re.compile(f"[{REFERRAL_ID_CHARACTERS}]{{{REFERRAL_ID_LENGTH}}}")
 
 
 def new_referral_id() -> str:
@@ -75,12 +78,6 @@ class ReferralQuerySet(models.QuerySet["Referral"]):
         at_their_branches = Q(facility_branch__in=FacilityBranch.objects.worked_by(user))
         return self.filter(Q(referred_by=user) | at_their_branches)
 
-    def referred_by(self, user: "User") -> "ReferralQuerySet":
-        return self.filter(referred_by=user)
-
-    def at_branches_of(self, user: "User") -> "ReferralQuerySet":
-        return self.filter(facility_branch__in=FacilityBranch.objects.worked_by(user))
-
     def with_details(self) -> "ReferralQuerySet":
         """With all that an answer shows: two statements, whatever the number of rows."""
         return self.select_related(
@@ -101,39 +98,6 @@ class ReferralQuerySet(models.QuerySet["Referral"]):
             | Exists(tests)
         )
 
-    def matching(
-        self,
-        *,
-        text: str = "",
-        status: TestStatus | None = None,
-        branch_id: int | None = None,
-        referred_from: date | None = None,
-        referred_to: date | None = None,
-    ) -> "ReferralQuerySet":
-        """What search and filters leave; the days are in UTC and both included."""
-        referrals = self.search(text) if text else self
-        if status is not None:
-            referrals = referrals.filter(status=status)
-        if branch_id is not None:
-            referrals = referrals.filter(facility_branch=branch_id)
-        if referred_from is not None:
-            start = datetime.combine(referred_from, time.min, UTC)
-            referrals = referrals.filter(referred_at__gte=start)
-        if referred_to is not None:
-            end = datetime.combine(referred_to, time.max, UTC)
-            referrals = referrals.filter(referred_at__lte=end)
-        return referrals
-
-    def totals(self) -> dict[str, int]:
-        """The exact number of referrals, all and by status, in one statement."""
-        counts = dict(self.order_by().values_list("status").annotate(number=Count("*")))
-        return {
-            "total_referrals": sum(counts.values()),
-            "total_completed": counts.get(TestStatus.COMPLETED, 0),
-            "total_pending": counts.get(TestStatus.PENDING, 0),
-            "total_received": counts.get(TestStatus.RECEIVED, 0),
-        }
-
 
 def tests_with_names() -> Prefetch:
     return Prefetch("tests", ReferralTest.objects.with_names())
@@ -149,7 +113,9 @@ class Referral(HasStatus):
     facility_branch = models.ForeignKey(
         FacilityBranch, on_delete=models.PROTECT, related_name="referrals", db_index=False
     )
-    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="referrals")
+    patient = models.ForeignKey(
+        Patient, on_delete=models.PROTECT, related_name="referrals", db_index=False
+    )
     clinical_notes = models.TextField(blank=True)
     referred_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -159,15 +125,37 @@ class Referral(HasStatus):
     )
     referred_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    # Kept by triggers (migration 0003) for the search, which reads them in the lists' indexes.
+    patient_name_upper = models.CharField(max_length=255, db_default="", editable=False)
+    test_ids = ArrayField(models.BigIntegerField(), db_default=[], editable=False)
+
     objects = ReferralQuerySet.as_manager()
 
     class Meta(HasStatus.Meta):
         indexes = [
-            # The lists in their order; they serve as the foreign keys' indexes, too.
+            # The lists in their order, with all that search and filters ask, so that they are
+            # answered from the index alone. They serve as the foreign keys' indexes, too.
             models.Index(
-                fields=["referred_by", "-referred_at", "-id"], name="list_of_practitioner"
+                fields=["referred_by", "-referred_at", "-id"],
+                include=["status", "facility_branch", "patient_name_upper", "test_ids"],
+                name="list_of_practitioner",
             ),
-            models.Index(fields=["facility_branch", "-referred_at", "-id"], name="list_of_branch"),
+            models.Index(
+                fields=["facility_branch", "-referred_at", "-id"],
+                include=["status", "referred_by", "patient_name_upper", "test_ids"],
+                name="list_of_branch",
+            ),
+            models.Index(
+                fields=["facility_branch", "referred_by", "-referred_at", "-id"],
+                include=["status"],
+                name="list_of_branch_by_doctor",
+            ),
+            models.Index(
+                fields=["patient"],
+                include=["id", "referred_at", "status", "facility_branch", "referred_by"],
+                name="referrals_of_patient",
+            ),
+            models.Index(fields=["-referred_at", "-id"], name="newest_referrals"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 from django.db import transaction
+from django.db.models import Q
 
-from _tetradx.exceptions import refuse_duplicate
+from _tetradx.exceptions import Conflict, refuse_duplicate
 from authentication.models import User, UserType
 from authentication.services import create_account
 
@@ -61,3 +62,27 @@ def add_lab_technician(
     )
     BranchTechnician.objects.create(user=technician, branch=branch)
     return technician
+
+
+@transaction.atomic
+def set_place_of_work(
+    *, user: User, facility: Facility | None, branches: list[FacilityBranch], administers: bool
+) -> None:
+    """Has the user work at these branches of the facility alone, and administer it or none.
+
+    Raises Conflict where somebody else has come to administer the facility.
+    """
+    User.objects.select_for_update().get(pk=user.pk)
+    left = Facility.objects.filter(admin=user)
+    if facility is not None and administers:
+        left = left.exclude(pk=facility.pk)
+    left.update(admin=None)
+    if facility is not None and administers:
+        vacant = Facility.objects.filter(Q(admin=None) | Q(admin=user), pk=facility.pk)
+        if not vacant.update(admin=user):
+            raise Conflict
+    user.branch_assignments.exclude(branch__in=branches).delete()
+    BranchTechnician.objects.bulk_create(
+        (BranchTechnician(user=user, branch=branch) for branch in branches),
+        ignore_conflicts=True,
+    )

@@ -42,6 +42,7 @@ def create_referral(
         ),
         referred_by=practitioner,
         clinical_notes=clinical_notes,
+        test_ids=sorted(tests),
     )
     ReferralTest.objects.bulk_create(
         ReferralTest(referral=referral, test=tests[id], created_at=referral.referred_at)
@@ -52,13 +53,13 @@ def create_referral(
 
 
 @transaction.atomic
-def set_referral_status(*, referral: Referral, status: TestStatus, by: User) -> Referral:
+def set_referral_status(*, referral_id: str, status: TestStatus, by: User) -> Referral:
     """Returns the referral as it then stands; the status that it has already changes nothing.
 
     Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for
     Completed while a test is open.
     """
-    referral = Referral.objects.select_for_update(of=("self",)).with_details().get(pk=referral.pk)
+    referral = Referral.objects.select_for_update(of=("self",)).with_details().get(pk=referral_id)
     if referral.status == status:
         return referral
     if status not in REFERRAL_MOVES[TestStatus(referral.status)]:

@@ -21,9 +21,12 @@ class GetTestTypesView(PublicListView):
     @extend_schema(responses=NamedRowSerializer(many=True))
     @refuses("Facility with the given ID does not exist.")
     def get(self, request, facility_id):
+        return self.list_by_name(request, facility_id=facility_id)
+
+    def rows_of(self, facility_id):
         if not Facility.objects.filter(id=facility_id).exists():
             raise BadRequest("Facility with the given ID does not exist.")
-        return self.list_by_name(TestType.objects.filter(facility=facility_id))
+        return TestType.objects.filter(facility=facility_id)
 
 
 class GetTestsView(PublicListView):
@@ -34,9 +37,12 @@ class GetTestsView(PublicListView):
     @extend_schema(responses=NamedRowSerializer(many=True))
     @refuses("Test type with the given ID does not exist.")
     def get(self, request, test_type_id):
+        return self.list_by_name(request, test_type_id=test_type_id)
+
+    def rows_of(self, test_type_id):
         if not TestType.objects.filter(id=test_type_id).exists():
             raise BadRequest("Test type with the given ID does not exist.")
-        return self.list_by_name(Test.objects.filter(test_type=test_type_id))
+        return Test.objects.filter(test_type=test_type_id)
 
 
 class AddTestTypesView(APIView):

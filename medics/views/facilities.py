@@ -20,7 +20,10 @@ class GetFacilitiesView(PublicListView):
 
     @extend_schema(responses=NamedRowSerializer(many=True))
     def get(self, request):
-        return self.list_by_name(Facility.objects.all())
+        return self.list_by_name(request)
+
+    def rows_of(self):
+        return Facility.objects.all()
 
 
 class GetBranchesView(PublicListView):
@@ -30,7 +33,10 @@ class GetBranchesView(PublicListView):
 
     @extend_schema(responses=NamedRowSerializer(many=True))
     def get(self, request, facility_id):
-        return self.list_by_name(FacilityBranch.objects.active().filter(facility=facility_id))
+        return self.list_by_name(request, facility_id=facility_id)
+
+    def rows_of(self, facility_id):
+        return FacilityBranch.objects.active().filter(facility=facility_id)
 
 
 class AddBranchView(APIView):

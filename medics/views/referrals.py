@@ -1,9 +1,7 @@
-from collections.abc import Callable
+from functools import partial
 
-from django.db.models.functions import Lower
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -11,8 +9,8 @@ from _tetradx.exceptions import BadRequest
 from _tetradx.pagination import Ordering, paginate
 from _tetradx.schema import refuses
 
-from ..models import Referral, ReferralTest
-from ..models.referral import ReferralQuerySet
+from ..lists import ReferralList, branch_scope, one_referral, own_scope
+from ..models import ReferralTest
 from ..permissions import IsPractitioner, IsTechnician
 from ..serializers.referrals import (
     CreatedReferralSerializer,
@@ -63,8 +61,7 @@ class GetAndUpdateReferralView(APIView):
     @extend_schema(responses=ReferralDetailSerializer)
     @refuses("Referral does not exist.")
     def get(self, request, referral_id):
-        referral = self.get_referral(Referral.objects.with_details())
-        return Response(ReferralDetailSerializer(referral).data)
+        return Response(one_referral(referral_id=referral_id, user=request.user))
 
     @extend_schema(request=ReferralStatusForm, responses=ReferralDetailSerializer)
     @refuses(
@@ -72,21 +69,13 @@ class GetAndUpdateReferralView(APIView):
         {"status": ["These tests are not completed yet: FULL BLOOD COUNT, SICKLING."]},
     )
     def put(self, request, referral_id):
-        referral = self.get_referral(Referral.objects.all())
+        one_referral(referral_id=referral_id, user=request.user)
         form = ReferralStatusForm(data=request.data)
         form.is_valid(raise_exception=True)
-        referral = set_referral_status(referral=referral, by=request.user, **form.validated_data)
+        referral = set_referral_status(
+            referral_id=referral_id, by=request.user, **form.validated_data
+        )
         return Response(ReferralDetailSerializer(referral).data)
-
-    def get_referral(self, referrals: ReferralQuerySet) -> Referral:
-        """Raises BadRequest where there is none of that id, PermissionDenied for another's."""
-        referral_id = self.kwargs["referral_id"]
-        referral = referrals.visible_to(self.request.user).filter(id=referral_id).first()
-        if referral is None:
-            if Referral.objects.filter(id=referral_id).exists():
-                raise PermissionDenied
-            raise BadRequest("Referral does not exist.")
-        return referral
 
 
 class UpdateTestStatusView(APIView):
@@ -122,72 +111,60 @@ class UpdateTestStatusView(APIView):
 class ReferralListView(APIView):
     """A page of referrals, with the totals of what search and filters leave.
 
-    4 queries whatever the number of rows: the user with the session, the totals, the page, its
-    tests.
+    At most 4 queries whatever the number of rows: the user with the session, for a search what its
+    text occurs in, the totals, the page with its tests.
     """
 
     success_message = "Referrals retrieved successfully"
     wrong_role_message = "You do not have permission to view these referrals."
-    form_class: type[ReferralListForm]
-    answer_class: type[PractitionerReferralsSerializer]
 
-    get_referrals: Callable[[], ReferralQuerySet]
+    # Made once: making it costs as much as the answer's totals, and validating keeps no state.
+    form: ReferralListForm
 
-    def list_referrals(self, request):
-        form = self.form_class(data=request.query_params.dict())
-        form.is_valid(raise_exception=True)
-        query = form.validated_data
-        referrals = self.get_referrals().matching(
-            text=query.get("search_query", ""),
+    def list_referrals(self, referrals: ReferralList) -> Response:
+        query = self.form.run_validation(self.request.query_params.dict())
+        referrals.filter(
             status=query.get("status"),
             branch_id=query.get("branch_id"),
             referred_from=query.get("referred_from"),
             referred_to=query.get("referred_to"),
         )
-        totals = referrals.totals()
-        sort_by_doctor = query.get("sort_by") in {"doctor", "name"}
-        if sort_by_doctor:
-            referrals = referrals.annotate(doctor=Lower("referred_by__full_name"))
+        if query.get("search_query"):
+            referrals.search(query["search_query"])
+        totals, total_is_capped = referrals.totals()
+        ordering = Ordering(
+            name="doctor" if query.get("sort_by") in {"doctor", "name"} else "time",
+            descending=query.get("sort_type") != "asc",
+        )
         page, pagination = paginate(
-            referrals.with_details(),
-            ordering=Ordering(
-                keys=("doctor", "referred_at", "id") if sort_by_doctor else ("referred_at", "id"),
-                descending=query.get("sort_type") != "asc",
-            ),
+            partial(referrals.rows, ordering),
+            ordering=ordering,
             total=totals["total_referrals"],
+            total_is_capped=total_is_capped,
             page_number=query["page_number"],
             page_size=query["page_size"],
             cursor=query.get("cursor"),
         )
-        answer = {"referrals": page, "data_summary": totals, "pagination": pagination}
-        return Response(self.answer_class(answer).data)
+        return Response({"referrals": page, "data_summary": totals, "pagination": pagination})
 
 
 class GetPractitionerReferralsView(ReferralListView):
     """The practitioner's own referrals, newest first."""
 
     permission_classes = IsPractitioner
-    form_class = ReferralListForm
-    answer_class = PractitionerReferralsSerializer
+    form = ReferralListForm()
 
     @extend_schema(parameters=[ReferralListForm], responses=PractitionerReferralsSerializer)
     def get(self, request):
-        return self.list_referrals(request)
-
-    def get_referrals(self) -> ReferralQuerySet:
-        return Referral.objects.referred_by(self.request.user)
+        return self.list_referrals(ReferralList(own_scope(), request.user))
 
 
 class GetTechnicianReferralsView(ReferralListView):
     """Referrals to the technician's branches; a facility administrator's, to all of them."""
 
     permission_classes = IsTechnician
-    form_class = TechnicianReferralListForm
-    answer_class = TechnicianReferralsSerializer
+    form = TechnicianReferralListForm()
 
     @extend_schema(parameters=[TechnicianReferralListForm], responses=TechnicianReferralsSerializer)
     def get(self, request):
-        return self.list_referrals(request)
-
-    def get_referrals(self) -> ReferralQuerySet:
-        return Referral.objects.at_branches_of(self.request.user)
+        return self.list_referrals(ReferralList(branch_scope(), request.user))

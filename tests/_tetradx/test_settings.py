@@ -108,7 +108,6 @@ def test_production_is_strict(load):
     assert loaded["CORS_ALLOWED_ORIGINS"] == []
     assert loaded["CORS_ALLOWED_ORIGIN_REGEXES"] == []
     assert "SECURE_PROXY_SSL_HEADER" not in loaded
-    assert "PASSWORD_HASHERS" not in loaded
     assert "demo" not in loaded["INSTALLED_APPS"]
     assert "debug_toolbar" not in loaded["INSTALLED_APPS"]
 
@@ -259,5 +258,8 @@ def test_debug_is_on_in_development_alone(load, environment):
 
 def test_only_tests_hash_passwords_fast(load):
     for environment in ("production", "demo", "development"):
-        assert "PASSWORD_HASHERS" not in load({**PRODUCTION, "ENVIRONMENT": environment})
-    assert "PASSWORD_HASHERS" in load({**PRODUCTION, "ENVIRONMENT": "test"})
+        hashers = load({**PRODUCTION, "ENVIRONMENT": environment})["PASSWORD_HASHERS"]
+        assert hashers[0] == "authentication.hashers.OneAtATimeArgon2Hasher"
+        assert not any("MD5" in hasher for hasher in hashers)
+    hashers = load({**PRODUCTION, "ENVIRONMENT": "test"})["PASSWORD_HASHERS"]
+    assert "MD5" in hashers[0]

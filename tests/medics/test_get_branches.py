@@ -80,10 +80,16 @@ def test_a_dead_token_does_not_matter(anyone, laboratory):
 
 
 @pytest.mark.parametrize("branches", [1, 10])
-def test_the_list_takes_one_statement_whatever_its_length(anyone, laboratory, branches):
+def test_the_list_takes_two_statements_and_then_one(anyone, laboratory, branches):
     FacilityBranchFactory.create_batch(branches, facility=laboratory)
 
     with statements() as sent:
-        anyone.get(url_of(laboratory.id))
+        first = anyone.get(url_of(laboratory.id))
+    # the catalogue's version, the branches
+    assert len(sent) == 2
 
+    with statements() as sent:
+        second = anyone.get(url_of(laboratory.id))
+    # the version alone: the list is in the cache
     assert len(sent) == 1
+    assert second.content == first.content

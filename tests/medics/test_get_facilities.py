@@ -91,10 +91,16 @@ def test_a_change_shows_in_the_next_answer(anyone, laboratory):
 
 
 @pytest.mark.parametrize("facilities", [1, 10])
-def test_the_list_takes_one_statement_whatever_its_length(anyone, facilities):
+def test_the_list_takes_two_statements_and_then_one(anyone, facilities):
     FacilityFactory.create_batch(facilities)
 
     with statements() as sent:
-        anyone.get(URL)
+        first = anyone.get(URL)
+    # the catalogue's version, the facilities
+    assert len(sent) == 2
 
+    with statements() as sent:
+        second = anyone.get(URL)
+    # the version alone: the list is in the cache
     assert len(sent) == 1
+    assert second.content == first.content

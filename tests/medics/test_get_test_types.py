@@ -85,11 +85,16 @@ def test_a_dead_token_does_not_matter(anyone, laboratory):
 
 
 @pytest.mark.parametrize("types", [1, 10])
-def test_the_list_takes_two_statements_whatever_its_length(anyone, laboratory, types):
+def test_the_list_takes_three_statements_and_then_one(anyone, laboratory, types):
     TestTypeFactory.create_batch(types, facility=laboratory)
 
     with statements() as sent:
-        anyone.get(url_of(laboratory.id))
+        first = anyone.get(url_of(laboratory.id))
+    # the catalogue's version, whether the facility exists, its types
+    assert len(sent) == 3
 
-    # whether the facility exists, its types
-    assert len(sent) == 2
+    with statements() as sent:
+        second = anyone.get(url_of(laboratory.id))
+    # the version alone: the list is in the cache
+    assert len(sent) == 1
+    assert second.content == first.content

@@ -85,11 +85,16 @@ def test_a_dead_token_does_not_matter(anyone, haematology):
 
 
 @pytest.mark.parametrize("tests", [1, 10])
-def test_the_list_takes_two_statements_whatever_its_length(anyone, haematology, tests):
+def test_the_list_takes_three_statements_and_then_one(anyone, haematology, tests):
     TestFactory.create_batch(tests, test_type=haematology)
 
     with statements() as sent:
-        anyone.get(url_of(haematology.id))
+        first = anyone.get(url_of(haematology.id))
+    # the catalogue's version, whether the type exists, its tests
+    assert len(sent) == 3
 
-    # whether the type exists, its tests
-    assert len(sent) == 2
+    with statements() as sent:
+        second = anyone.get(url_of(haematology.id))
+    # the version alone: the list is in the cache
+    assert len(sent) == 1
+    assert second.content == first.content

@@ -178,7 +178,7 @@ def test_a_script_s_change_after_a_request_is_not_put_down_to_its_user(
 @pytest.mark.django_db(transaction=True)
 def test_a_change_that_is_rolled_back_names_nobody_for_the_next(kofi, referral):
     with transaction.atomic():
-        set_referral_status(referral=referral, status=TestStatus.RECEIVED, by=kofi)
+        set_referral_status(referral_id=referral.pk, status=TestStatus.RECEIVED, by=kofi)
         transaction.set_rollback(True)
     Referral.objects.update(status=RECEIVED)
     assert history() == [(None, referral, PENDING, RECEIVED)]

@@ -138,7 +138,7 @@ def test_a_test_cannot_go_back_while_its_referral_is_being_completed(
 ):
     referral.tests.update(status=COMPLETED, completed_at=timezone.now())
     code = before_the_commit_of(
-        lambda: set_referral_status(referral=referral, status=TestStatus.COMPLETED, by=ama),
+        lambda: set_referral_status(referral_id=referral.pk, status=TestStatus.COMPLETED, by=ama),
         setting_test(signed_in(kofi), referral.tests.first(), PENDING),
     )
     assert code == 400
