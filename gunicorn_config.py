@@ -32,10 +32,14 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 control_socket_disable = True
 
+# No client, nor proxy, decides by a header where the application is mounted.
+forwarder_headers = ""
+
 # Whose X-Forwarded-* headers are believed.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
 
 # One line per request. %(U)s is the path without the query, which may hold a patient's name.
+logger_class = "_tetradx.gunicorn_logs.Logger"
 accesslog = "-"
 errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")

@@ -7,15 +7,19 @@ from http import HTTPStatus
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views import defaults
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
 from .exceptions import BadRequest, Conflict, RequestTooLarge, ServiceUnavailable
+from .logs import database_fault
+from .renderers import PlainRenderer
 
 log = logging.getLogger("tetradx.database")
+
+JSON = PlainRenderer()
 
 # PostgreSQL's serialization_failure and deadlock_detected
 CONCURRENT_CHANGE_SQLSTATES = {"40001", "40P01"}
@@ -23,13 +27,18 @@ CONCURRENT_CHANGE_SQLSTATES = {"40001", "40P01"}
 
 def exception_handler(exc: Exception, context: dict) -> Response | None:
     """DRF's hook. None, for what nobody foresaw, lets Django log it and call `server_error`."""
-    if isinstance(exc, DatabaseError | InterfaceError):
-        log.warning("The database refused a statement, or is away", exc_info=exc)
-    exc = as_api_exception(exc)
-    response = drf_exception_handler(exc, context)
+    if isinstance(exc, OperationalError | InterfaceError):
+        # One line: while the database is away there are many.
+        log.warning("The database is away or gave up: %s", database_fault(exc))
+    elif isinstance(exc, DatabaseError):
+        log.warning("The database refused a statement", exc_info=exc)
+    response = drf_exception_handler(as_api_exception(exc), context)
     if response is not None:
         set_rollback()
         response.data = error_body(response.status_code, detail_of(response.data))
+        # Errors are JSON, also of the routes that serve something else.
+        request = context["request"]
+        request.accepted_renderer, request.accepted_media_type = JSON, JSON.media_type
     return response
 
 
@@ -46,6 +55,8 @@ def as_api_exception(exc: Exception) -> Exception:
         return BadRequest("A value is out of range.")
     if isinstance(exc, RequestDataTooBig):
         return RequestTooLarge()
+    if isinstance(exc, UnreadablePostError):
+        return BadRequest("The request ended before its body did.")
     return exc
 
 

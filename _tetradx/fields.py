@@ -8,3 +8,12 @@ class RowIdField(serializers.IntegerField):
 
     def __init__(self, **kwargs):
         super().__init__(max_value=BIGINT_MAX, min_value=0, **kwargs)
+
+
+class ShortListField(serializers.ListField):
+    """Refuses a list that is too long before it looks at the items, which could take minutes."""
+
+    def to_internal_value(self, data):
+        if isinstance(data, list) and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)

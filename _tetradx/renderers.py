@@ -2,7 +2,7 @@ from drf_orjson_renderer.renderers import ORJSONRenderer
 
 
 class PlainRenderer(ORJSONRenderer):
-    """For the two refresh routes, whose answers have no envelope."""
+    """For the two refresh routes, which have no envelope, and errors, which have their own."""
 
 
 def success_message(view, method: str) -> str:

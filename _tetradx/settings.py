@@ -155,6 +155,11 @@ DATABASES["default"].update(
 )
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=env.int("DB_CONNECT_TIMEOUT_S", default=10),
+    # Where the database's machine has vanished, a wait for it ends within half a minute.
+    keepalives_idle=10,
+    keepalives_interval=5,
+    keepalives_count=3,
+    tcp_user_timeout=30_000,
     application_name=env.str("DB_APPLICATION_NAME", default="tetradx"),
     options=" ".join(f"-c {name}={value}" for name, value in SESSION_TIMEOUTS_MS.items()),
 )
@@ -201,6 +206,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["authentication.permissions.IsSignedIn"],
     "DEFAULT_RENDERER_CLASSES": ["_tetradx.renderers.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["_tetradx.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "_tetradx.negotiation.ContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "_tetradx.schema.EnvelopeSchema",
     # OPTIONS is the CORS middleware's; nobody asks for DRF's description of a route.
     "DEFAULT_METADATA_CLASS": None,

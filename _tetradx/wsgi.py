@@ -8,15 +8,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
 
 
 class Request(WSGIRequest):
-    """Ignores the charset that a client names: JSON is UTF-8 (RFC 8259, 8.1).
+    """Takes no harm from a Content-Type, which Django reads before anybody can answer for it.
 
-    Django would decode the query with it, and fail before any of ours can answer.
+    A charset is ignored, since JSON is UTF-8 (RFC 8259, 8.1); what cannot be read is no type at
+    all, and refused as such.
     """
 
     def _set_content_type_params(self, meta):
-        self.content_type, self.content_params = parse_header_parameters(
-            meta.get("CONTENT_TYPE", "")
-        )
+        try:
+            self.content_type, self.content_params = parse_header_parameters(
+                meta.get("CONTENT_TYPE", "")
+            )
+        except Exception:  # Python's email package raises anything here
+            meta["CONTENT_TYPE"] = ""
+            self.content_type, self.content_params = "", {}
 
 
 application = get_wsgi_application()

@@ -2,6 +2,7 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.utils import timezone
@@ -78,6 +79,17 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return f"{self.full_name} ({self.phone_number})"
+
+    def check_password(self, raw_password: str) -> bool:
+        """Also hashes it anew where its hash is an old one, unless it was changed meanwhile."""
+
+        def renew_hash(raw: str) -> None:
+            same = User.objects.filter(pk=self.pk, password=self.password)
+            renewed = make_password(raw)
+            if same.update(password=renewed):
+                self.password = renewed
+
+        return check_password(raw_password, self.password, renew_hash)
 
     def natural_key(self) -> tuple[str]:
         return (self.phone_number,)

@@ -1,5 +1,5 @@
 from django.utils.functional import cached_property
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from _tetradx.schema_examples import example
@@ -175,7 +175,13 @@ class TokensSerializer(serializers.Serializer):
 class LoginSerializer(TokensSerializer):
     user_data = serializers.SerializerMethodField()
 
-    @extend_schema_field(LoggedInTechnicianSerializer)
+    @extend_schema_field(
+        PolymorphicProxySerializer(
+            component_name="LoggedIn",
+            serializers=[LoggedInTechnicianSerializer, LoggedInUserSerializer],
+            resource_type_field_name=None,
+        )
+    )
     def get_user_data(self, login):
         user = login["user"]
         is_technician = user.user_type == UserType.LAB_TECHNICIAN

@@ -5,6 +5,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
 from django.db import transaction
 from django.db.models import Exists, OuterRef
+from rest_framework.exceptions import AuthenticationFailed, ValidationError
 from rest_framework_simplejwt.exceptions import TokenError
 
 from _tetradx.exceptions import refuse_duplicate
@@ -23,19 +24,22 @@ def create_account(**fields: Any) -> User:
         return User.objects.create_user(**fields)
 
 
-@transaction.atomic
 def log_in(*, phone_number: str, password: str) -> tuple[User, RefreshToken] | None:
     """Opens a session. None where the number, the password or the account is not good.
 
     Django's backend hashes the password also where nobody has the number, so that the time
     that an answer takes does not tell who is registered.
     """
-    user = authenticate(username=phone_number, password=password)
-    if user is None:
+    checked = authenticate(username=phone_number, password=password)
+    if checked is None:
         return None
-    assert isinstance(user, User)  # noqa: S101 (for the type checker)
-    update_last_login(User, user)
-    return user, open_session(user=user)
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=checked.pk)
+        # Changed or disabled since it was checked: that has ended all sessions but this one.
+        if not user.is_active or user.password != checked.password:
+            return None
+        update_last_login(User, user)
+        return user, open_session(user=user)
 
 
 def open_session(*, user: User) -> RefreshToken:
@@ -81,12 +85,27 @@ def check_session(*, refresh: str) -> RefreshToken:
 
 
 def end_session(*, refresh: str) -> None:
-    """Logs out; a token that is dead or none of ours has nothing left to end."""
+    """Logs out, also by a token that has expired; what is none of ours has nothing to end."""
     try:
-        token = RefreshToken(refresh)
-        Session.objects.filter(id=token.session_id).end()
+        session_id = RefreshToken.session_id_of(refresh)
     except TokenError:
         return
+    Session.objects.filter(id=session_id).end()
+
+
+@transaction.atomic
+def change_own_password(*, user: User, new_password: str, session_id: UUID) -> None:
+    """Ends every other session, where `user` is as when the current password was checked.
+
+    Raises ValidationError under `current_password` where it was changed since, and
+    AuthenticationFailed where the session has ended since.
+    """
+    current = User.objects.select_for_update().get(pk=user.pk)
+    if not user.sessions.open().filter(id=session_id).exists():
+        raise AuthenticationFailed("This session has ended.")
+    if current.password != user.password:
+        raise ValidationError({"current_password": ["The current password is wrong."]})
+    change_password(user=current, new_password=new_password, keep_session=session_id)
 
 
 @transaction.atomic

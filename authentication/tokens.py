@@ -4,28 +4,45 @@ Claims beside simplejwt's own: `sid`, the id of the session, and `user_id`.
 """
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import jwt
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 
 
 class SessionToken(tokens.Token):
     def __init__(self, token: Any = None, verify: bool = True) -> None:
-        try:
+        with deep_json_refused():
             super().__init__(token, verify)
-        except RecursionError:
-            # JSON nested a thousand deep inside the token; the JWT library lets it through.
-            raise TokenError("Token is invalid") from None
 
     @property
     def session_id(self) -> uuid.UUID:
         """Raises TokenError where the token names no session."""
-        try:
-            return uuid.UUID(self["sid"])
-        except (KeyError, ValueError, TypeError, AttributeError):
-            raise TokenError("Token names no session") from None
+        return session_id_in(self.payload)
+
+
+def session_id_in(claims: dict[str, Any]) -> uuid.UUID:
+    try:
+        return uuid.UUID(claims["sid"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise TokenError("Token names no session") from None
+
+
+@contextmanager
+def deep_json_refused() -> Iterator[None]:
+    """Raises TokenError for JSON nested a thousand deep inside a token.
+
+    The JWT library lets it through to a parser that runs out of stack.
+    """
+    try:
+        yield
+    except RecursionError:
+        raise TokenError("Token is invalid") from None
 
 
 class AccessToken(SessionToken, tokens.AccessToken):
@@ -46,6 +63,23 @@ class RefreshToken(SessionToken, tokens.RefreshToken):  # type: ignore[misc] # t
     @property
     def expires_at(self) -> datetime:
         return datetime.fromtimestamp(self["exp"], tz=UTC)
+
+    @classmethod
+    def session_id_of(cls, token: str) -> uuid.UUID:
+        """Of a refresh token that may have expired. Raises TokenError where it is none of ours."""
+        try:
+            with deep_json_refused():
+                claims = jwt.decode(
+                    token,
+                    api_settings.SIGNING_KEY,
+                    algorithms=[api_settings.ALGORITHM],
+                    options={"verify_exp": False},
+                )
+        except jwt.InvalidTokenError:
+            raise TokenError("Token is invalid") from None
+        if claims.get(api_settings.TOKEN_TYPE_CLAIM) != cls.token_type:
+            raise TokenError("Token has wrong type")
+        return session_id_in(claims)
 
     def renew(self) -> None:
         """Makes this the next refresh token of the same session."""

@@ -21,7 +21,7 @@ from .serializers import (
     UserSerializer,
 )
 from .services import (
-    change_password,
+    change_own_password,
     check_session,
     create_account,
     end_session,
@@ -144,9 +144,9 @@ class ChangePasswordView(APIView):
     def post(self, request):
         form = ChangePasswordForm(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)
-        change_password(
+        change_own_password(
             user=request.user,
             new_password=form.validated_data["new_password"],
-            keep_session=request.auth.session_id,
+            session_id=request.auth.session_id,
         )
         return Response()

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import IO
 from urllib.parse import quote
 
 from django.conf import settings
@@ -31,8 +32,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(**environment: str) -> Iterator[tuple[str, int]]:
-    """Host and port of a running gunicorn, which ends with the block."""
+def serving(output: IO[bytes] | int = subprocess.PIPE) -> Iterator[tuple[str, int]]:
+    """Host and port of a running gunicorn, which ends with the block; `output` gets its log."""
     host, port = "127.0.0.1", free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", "_tetradx.wsgi"],
@@ -44,9 +45,8 @@ def serving(**environment: str) -> Iterator[tuple[str, int]]:
             "HOST": host,
             "PORT": str(port),
             "GUNICORN_WORKERS": "2",
-            **environment,
         },
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
     )
     try:
@@ -65,7 +65,7 @@ def wait_for(server: subprocess.Popen, host: str, port: int, seconds: float = 30
         except OSError:
             time.sleep(0.05)
     server.kill()
-    raise AssertionError(f"gunicorn did not come up:\n{server.communicate()[0].decode()}")
+    raise AssertionError(f"gunicorn did not come up:\n{(server.communicate()[0] or b'').decode()}")
 
 
 class Caller:

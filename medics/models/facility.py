@@ -33,6 +33,14 @@ class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
     def active(self) -> "FacilityBranchQuerySet":
         return self.filter(is_active=True)
 
+    def kept_active(self, branch_id: int) -> "FacilityBranch | None":
+        """The active branch of that id, which nobody can close until this transaction ends."""
+        # Django cannot lock FOR SHARE, and any stronger lock would have referrals wait in line.
+        [*found] = self.raw(
+            "SELECT * FROM medics_facilitybranch WHERE id = %s AND is_active FOR SHARE", [branch_id]
+        )
+        return found[0] if found else None
+
     def worked_by(self, user: "User") -> "FacilityBranchQuerySet":
         """The branches that the user is assigned to, and all of the facility administered.
 

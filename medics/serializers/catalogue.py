@@ -2,10 +2,14 @@ from decimal import Decimal
 
 from rest_framework import serializers
 
-from _tetradx.fields import RowIdField
+from _tetradx.fields import RowIdField, ShortListField
 from _tetradx.schema_examples import example
 
 from ..models import Facility
+
+# More than any laboratory has; a request for more would keep a worker busy for minutes.
+MAX_TESTS_OF_TYPE = 1000
+MAX_FACILITIES = 1000
 
 
 class UpperCaseNameField(serializers.CharField):
@@ -38,9 +42,10 @@ class AddTestTypesForm(serializers.Serializer):
     """
 
     name = UpperCaseNameField()
-    tests = NewTestForm(many=True, allow_empty=False)
-    facility_ids = serializers.ListField(
+    tests = NewTestForm(many=True, allow_empty=False, max_length=MAX_TESTS_OF_TYPE)
+    facility_ids = ShortListField(
         child=RowIdField(),
+        max_length=MAX_FACILITIES,
         required=False,
         help_text="Of operators only, who must name them unless they administer a facility.",
     )

@@ -1,6 +1,6 @@
 from rest_framework import serializers
 
-from _tetradx.fields import RowIdField
+from _tetradx.fields import RowIdField, ShortListField
 from _tetradx.pagination import PageForm, PaginationSerializer
 from _tetradx.schema_examples import example
 from authentication.fields import PhoneNumberField
@@ -38,7 +38,7 @@ class CreateReferralForm(serializers.Serializer):
         help_text="May stand in place of `patient_full_name_or_id`, for identifiers.",
     )
     patient_contact_number = PhoneNumberField(required=False, allow_blank=True, allow_null=True)
-    tests = serializers.ListField(child=RowIdField(), allow_empty=False, max_length=MAX_TESTS)
+    tests = ShortListField(child=RowIdField(), allow_empty=False, max_length=MAX_TESTS)
     branch_id = RowIdField()
     clinical_notes = serializers.CharField(
         max_length=MAX_NOTES_CHARACTERS, required=False, allow_blank=True, allow_null=True

@@ -26,13 +26,15 @@ def create_referral(
     Raises ValidationError under `branch_id` where the branch is unknown or closed, and under
     `test_id` where its facility does not offer one of the tests.
     """
-    branch = FacilityBranch.objects.active().select_related("facility").filter(id=branch_id).first()
+    branch = FacilityBranch.objects.kept_active(branch_id)
     if branch is None:
         raise ValidationError({"branch_id": ["Branch with the given ID does not exist."]})
     distinct_ids = list(dict.fromkeys(test_ids))
-    tests = Test.objects.filter(test_type__facility=branch.facility).in_bulk(distinct_ids)
+    offered = Test.objects.filter(test_type__facility=branch.facility_id)
+    tests = offered.select_related("test_type__facility").in_bulk(distinct_ids)
     if len(tests) < len(distinct_ids):
         raise ValidationError({"test_id": ["Test with the given ID does not exist."]})
+    branch.facility = tests[distinct_ids[0]].test_type.facility
     referral = Referral.objects.create(
         facility_branch=branch,
         patient=find_or_create_patient(

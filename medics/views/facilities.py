@@ -65,7 +65,7 @@ class DeactivateBranchView(APIView):
     wrong_role_message = "Unauthorized: Only facility admins can delete branches."
     success_message = "Facility branch deleted successfully"
 
-    @extend_schema(responses=OpenApiResponse())
+    @extend_schema(responses={200: OpenApiResponse()})
     @refuses("Facility branch with the given ID does not exist.", wrong_role_message)
     def delete(self, request, branch_id):
         branch = request.user.administered_facility.branches.filter(id=branch_id).first()

@@ -2,8 +2,9 @@ from collections.abc import Callable
 
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
-from django.utils.cache import get_conditional_response
+from django.http import HttpResponseNotModified
 from django.utils.decorators import method_decorator
+from django.utils.http import parse_etags
 from django.views.decorators.cache import cache_control
 from rest_framework.response import Response
 
@@ -36,5 +37,11 @@ class PublicListView(PublicView):
                 ).data
             ),
         )
-        response = Response(rows, headers={"ETag": etag})
-        return get_conditional_response(request, etag=etag, response=response)
+        if {etag, "*"} & known_etags(request):
+            return HttpResponseNotModified(headers={"ETag": etag})
+        return Response(rows, headers={"ETag": etag})
+
+
+def known_etags(request) -> set[str]:
+    """What the client has, by If-None-Match, which compares weakly (RFC 9110, 13.1.2)."""
+    return {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}

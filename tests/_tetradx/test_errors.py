@@ -216,7 +216,38 @@ def test_a_list_does_not_look_at_the_charset():
         assert answer["data"] == []
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "parameters", ["a*=bogus'en'%41", "a*=x; a*0=y", "a*=undefined'en'%41", f"a*{'9' * 5000}=x"]
+)
+def test_a_content_type_that_cannot_be_read_is_none(parameters):
+    status, headers, answer = serve(
+        "POST", REGISTER, "x=1", b"{}", f"application/json; {parameters}"
+    )
+
+    assert status == 415
+    assert headers["X-Request-ID"]
+    assert answer.keys() == {"status", "code", "detail"}
+
+
 # Paths, methods, headers
+
+
+@pytest.mark.parametrize("url", ["/api/medics/facilities", "/api/schema/", "/api/docs/"])
+def test_an_accept_that_cannot_be_read_is_not_acceptable(anyone, url):
+    assert_error(anyone.get(url, headers={"Accept": "*/*; a*=x; a*0=y"}), 406)
+
+
+@pytest.mark.parametrize("url", ["/api/schema/", "/api/docs/"])
+def test_an_error_of_a_page_that_is_not_json_is_json(anyone, url):
+    assert_error(anyone.post(url), 405)
+
+
+@pytest.mark.parametrize(
+    "header", [{"If-Match": '"x"'}, {"If-Unmodified-Since": "Mon, 01 Jan 1990 00:00:00 GMT"}]
+)
+def test_only_if_none_match_is_a_condition(anyone, header):
+    assert anyone.get("/api/medics/facilities", headers=header).status_code == 200
 
 
 @pytest.mark.parametrize(

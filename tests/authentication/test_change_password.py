@@ -3,6 +3,7 @@ from django.urls import reverse
 
 from authentication.models import Session
 from authentication.services import open_session
+from tests.at_once import at_once
 from tests.factories import PASSWORD, TechnicianFactory
 from tests.statements import statements
 
@@ -149,11 +150,29 @@ def test_a_new_user_whose_change_is_refused_stays_one(signed_in):
     assert technician.must_change_password
 
 
-def test_a_change_takes_three_statements(signed_in, ama):
+def test_a_change_takes_five_statements(signed_in, ama):
     client = signed_in(ama)
 
     with statements() as sent:
         change_password(client)
 
-    # the user with the session, the password, the other sessions
-    assert len(sent) == 3
+    # the user with the session, again under a lock, the session, the password, the other sessions
+    assert len(sent) == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_at_once_the_first_stands_and_goes_on(signed_in, ama):
+    clients = {"Chosen-by-1": signed_in(ama), "Chosen-by-2": signed_in(ama)}
+
+    def change(password):
+        return change_password(
+            clients[password], new_password=password, confirm_new_password=password
+        ).status_code
+
+    answers = dict(zip(clients, at_once(change, list(clients)), strict=True))
+
+    [winner] = [password for password, status in answers.items() if status == 200]
+    ama.refresh_from_db()
+    assert ama.check_password(winner)
+    assert ama.sessions.open().count() == 1
+    assert clients[winner].get(reverse("medics:get-practitioner-referrals")).status_code == 200

@@ -1,10 +1,12 @@
 import pytest
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
-from authentication.models import Session
+from authentication.models import Session, User
+from authentication.services import change_password
 from authentication.tokens import AccessToken, RefreshToken
+from tests.at_once import while_open
 from tests.factories import (
     PASSWORD,
     FacilityBranchFactory,
@@ -221,7 +223,7 @@ def test_each_login_opens_a_session_of_its_own(log_in, ama):
 
 
 @pytest.mark.parametrize("branches", [1, 5])
-def test_a_technician_logs_in_with_five_statements(log_in, laboratory, branches):
+def test_a_technician_logs_in_with_six_statements(log_in, laboratory, branches):
     technician = TechnicianFactory(
         branches=FacilityBranchFactory.create_batch(branches, facility=laboratory)
     )
@@ -229,12 +231,49 @@ def test_a_technician_logs_in_with_five_statements(log_in, laboratory, branches)
     with statements() as sent:
         log_in(technician.phone_number)
 
-    # the user, the login noted, the session, the facility administered, the branches
-    assert len(sent) == 5
+    # the user, again under a lock, the login noted, the session, the facility administered, the
+    # branches
+    assert len(sent) == 6
 
 
-def test_a_practitioner_logs_in_with_three_statements(log_in, ama):
+def test_a_practitioner_logs_in_with_four_statements(log_in, ama):
     with statements() as sent:
         log_in(ama.phone_number)
 
-    assert len(sent) == 3
+    # the user, again under a lock, the login noted, the session
+    assert len(sent) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_login_while_the_password_is_being_changed_is_by_the_new_one(log_in, ama):
+    late = while_open(
+        lambda: change_password(user=ama, new_password="An0ther-pass"),
+        lambda: log_in(ama.phone_number),
+    )
+
+    assert late.status_code == 400
+    assert not ama.sessions.open().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_login_while_the_account_is_being_disabled_opens_no_session(log_in, ama):
+    late = while_open(
+        lambda: User.objects.filter(pk=ama.pk).update(is_active=False),
+        lambda: log_in(ama.phone_number),
+    )
+
+    assert late.status_code == 400
+    assert not ama.sessions.open().exists()
+
+
+def test_an_old_hash_is_renewed_but_never_over_a_changed_password(ama):
+    old = make_password(PASSWORD, hasher="pbkdf2_sha256")
+    User.objects.filter(pk=ama.pk).update(password=old)
+    loaded_before = User.objects.get(pk=ama.pk)
+
+    assert User.objects.get(pk=ama.pk).check_password(PASSWORD)
+    assert User.objects.get(pk=ama.pk).password.startswith("md5$")
+
+    change_password(user=User.objects.get(pk=ama.pk), new_password="An0ther-pass")
+    assert loaded_before.check_password(PASSWORD)
+    assert User.objects.get(pk=ama.pk).check_password("An0ther-pass")

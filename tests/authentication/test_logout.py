@@ -1,5 +1,8 @@
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from authentication.models import Session
@@ -106,3 +109,13 @@ def test_a_logout_takes_one_statement(ama):
         log_out(token)
 
     assert len(sent) == 1
+
+
+def test_an_expired_token_ends_its_session_too(anyone, ama):
+    token = open_session(user=ama)
+    token.set_exp(from_time=timezone.now() - timedelta(days=1))
+
+    answer = anyone.post(reverse("auth:logout"), {"refresh_token": str(token)})
+
+    assert answer.status_code == 200
+    assert not ama.sessions.open().exists()

@@ -7,6 +7,8 @@ from django.utils.dateparse import parse_datetime
 
 from authentication.models import UserType
 from medics.models import Patient, Referral, ReferralTest, TestStatus
+from medics.services.facilities import deactivate_branch
+from tests.at_once import while_open
 from tests.factories import (
     FacilityBranchFactory,
     FacilityFactory,
@@ -405,4 +407,21 @@ def test_only_practitioners_refer(request, signed_in, url, body, person):
 
 def test_nobody_refers_without_a_token(anyone, url, body):
     assert anyone.post(url, body).status_code == 401
+    assert not Referral.objects.exists()
+
+
+def test_a_list_that_is_far_too_long_is_refused_unread(client, url, body):
+    response = client.post(url, body | {"tests": [{}] * 100_000})
+    assert response.status_code == 400
+    assert response.json()["detail"] == {
+        "tests": ["Ensure this field has no more than 100 elements."]
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_branch_that_is_being_closed_takes_no_referral(client, url, body, branch):
+    late = while_open(
+        lambda: deactivate_branch(branch=branch), lambda: client.post(url, body).status_code
+    )
+    assert late == 400
     assert not Referral.objects.exists()
