@@ -82,7 +82,7 @@ class ReferralQuerySet(models.QuerySet["Referral"]):
         """With all that an answer shows: two statements, whatever the number of rows."""
         return self.select_related(
             "patient", "facility_branch__facility", "referred_by"
-        ).prefetch_related(tests_with_names())
+        ).prefetch_related(Prefetch("tests", ReferralTest.objects.with_names()))
 
     def search(self, text: str) -> "ReferralQuerySet":
         """Where the text occurs, whatever its case, in a name that the referral shows."""
@@ -97,10 +97,6 @@ class ReferralQuerySet(models.QuerySet["Referral"]):
             | Q(pk=text.upper())
             | Exists(tests)
         )
-
-
-def tests_with_names() -> Prefetch:
-    return Prefetch("tests", ReferralTest.objects.with_names())
 
 
 class Referral(HasStatus):
@@ -128,6 +124,9 @@ class Referral(HasStatus):
     # Kept by triggers (migration 0003) for the search, which reads them in the lists' indexes.
     patient_name_upper = models.CharField(max_length=255, db_default="", editable=False)
     test_ids = ArrayField(models.BigIntegerField(), db_default=[], editable=False)
+
+    # Of one that was just created: its tests, with their names.
+    named_tests: list["ReferralTest"]
 
     objects = ReferralQuerySet.as_manager()
 

@@ -148,7 +148,10 @@ class ReferralSerializer(serializers.Serializer):
     }
 )
 class CreatedReferralSerializer(ReferralSerializer):
+    """Of what `create_referral` gives."""
+
     referring_doctor = serializers.CharField(source="referred_by.full_name")
+    tests = ReferralTestSerializer(many=True, source="named_tests")
 
 
 class NotesField(serializers.CharField):
@@ -184,7 +187,8 @@ class NotesField(serializers.CharField):
         "completed_at": None,
     }
 )
-class ReferralDetailSerializer(CreatedReferralSerializer):
+class ReferralDetailSerializer(ReferralSerializer):
+    referring_doctor = serializers.CharField(source="referred_by.full_name")
     clinical_notes = NotesField()
     updated_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)

@@ -5,7 +5,7 @@ from authentication.models import User
 from ..models import Patient
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def find_or_create_patient(
     *, full_name_or_id: str, contact_number: str, practitioner: User
 ) -> Patient:

@@ -1,12 +1,10 @@
 from django.db import transaction
-from django.db.models import prefetch_related_objects
 from rest_framework.exceptions import ValidationError
 
 from authentication.models import User
 
 from ..choices import REFERRAL_MOVES, TestStatus
 from ..models import FacilityBranch, Referral, ReferralTest, Test
-from ..models.referral import tests_with_names
 from .history import record_changes_as
 from .patients import find_or_create_patient
 
@@ -21,7 +19,7 @@ def create_referral(
     patient_contact_number: str = "",
     clinical_notes: str = "",
 ) -> Referral:
-    """All or nothing; a test named twice counts once.
+    """All or nothing; a test named twice counts once. Its tests are in `named_tests`.
 
     Raises ValidationError under `branch_id` where the branch is unknown or closed, and under
     `test_id` where its facility does not offer one of the tests.
@@ -46,11 +44,11 @@ def create_referral(
         clinical_notes=clinical_notes,
         test_ids=sorted(tests),
     )
-    ReferralTest.objects.bulk_create(
+    # With their names, which were just read: an answer need not ask for them again.
+    referral.named_tests = ReferralTest.objects.bulk_create(
         ReferralTest(referral=referral, test=tests[id], created_at=referral.referred_at)
         for id in distinct_ids  # noqa: A001
     )
-    prefetch_related_objects([referral], tests_with_names())
     return referral
 
 
