@@ -4,6 +4,7 @@ Every value can be set by the variable beside it.
 """
 
 import os
+import signal
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -47,3 +48,12 @@ access_log_format = (
     "%(t)s access %(m)s %(U)s status=%(s)s bytes=%(B)s ms=%(M)s"
     " address=%(h)s request_id=%({x-request-id}o)s"
 )
+
+
+def post_worker_init(worker):
+    """Leaves Ctrl-C, which reaches the whole process group, to the master.
+
+    It tells the workers to stop. One that had heard of it twice could be interrupted while it woke
+    its idle threads, and then wait for them until it was killed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
