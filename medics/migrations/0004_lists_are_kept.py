@@ -208,4 +208,9 @@ DELETE FROM medics_referralcount;
 class Migration(migrations.Migration):
     dependencies = [("medics", "0003_lists")]
 
-    operations = [migrations.RunSQL(COUNTS + PATIENT_NAMES + TEST_IDS + VACUUM, UNDO)]
+    operations = [
+        # Rows that are filled in leave checks pending, and a table with any cannot be altered.
+        migrations.RunSQL(
+            VACUUM + "SET CONSTRAINTS ALL IMMEDIATE;" + COUNTS + PATIENT_NAMES + TEST_IDS, UNDO
+        )
+    ]
