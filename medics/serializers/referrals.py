@@ -10,6 +10,46 @@ from ..choices import TestStatus
 MAX_TESTS = 100
 MAX_NOTES_CHARACTERS = 2000
 
+# What the schema shows as examples.
+REFERRAL = {
+    "referral_id": "7QK2M9XA0B",
+    "patient_name_or_id": "Akosua Mensah",
+    "facility_name": "Korle Laboratory",
+    "branch_name": "Osu",
+    "status": "Pending",
+    "referred_at": "2026-03-02T08:15:00.000000Z",
+    "tests": [
+        {
+            "test_id": 901,
+            "test_name": "FULL BLOOD COUNT",
+            "test_type_name": "HAEMATOLOGY",
+            "status": "Pending",
+            "created_at": "2026-03-02T08:15:00.000000Z",
+        }
+    ],
+}
+ROW = REFERRAL | {"clinical_notes": None, "test_type_name": "HAEMATOLOGY"}
+PAGE = {
+    "referrals": [ROW],
+    "data_summary": {
+        "total_referrals": 1,
+        "total_completed": 0,
+        "total_pending": 1,
+        "total_received": 0,
+    },
+    "pagination": {
+        "current_page": 1,
+        "page_size": 10,
+        "total_pages": 1,
+        "total_referrals": 1,
+        "has_next": False,
+        "has_previous": False,
+        "next_cursor": None,
+        "previous_cursor": None,
+        "total_is_capped": False,
+    },
+}
+
 
 class NameOrIdField(serializers.CharField):
     """Refuses what JSON cannot keep: a number of twenty digits is read as a float, and rounded."""
@@ -104,8 +144,8 @@ class ReferralTestSerializer(serializers.Serializer):
         "test_type_name": "HAEMATOLOGY",
         "status": "Completed",
         "referral_id": "7QK2M9XA0B",
-        "updated_at": "2026-03-02T10:40:00Z",
-        "completed_at": "2026-03-02T10:40:00Z",
+        "updated_at": "2026-03-02T10:40:00.000000Z",
+        "completed_at": "2026-03-02T10:40:00.000000Z",
     }
 )
 class UpdatedTestSerializer(ReferralTestSerializer):
@@ -127,26 +167,7 @@ class ReferralSerializer(serializers.Serializer):
     tests = ReferralTestSerializer(many=True)
 
 
-@example(
-    {
-        "referral_id": "7QK2M9XA0B",
-        "patient_name_or_id": "Akosua Mensah",
-        "facility_name": "Korle Laboratory",
-        "branch_name": "Osu",
-        "status": "Pending",
-        "referred_at": "2026-03-02T08:15:00Z",
-        "tests": [
-            {
-                "test_id": 901,
-                "test_name": "FULL BLOOD COUNT",
-                "test_type_name": "HAEMATOLOGY",
-                "status": "Pending",
-                "created_at": "2026-03-02T08:15:00Z",
-            }
-        ],
-        "referring_doctor": "Ama Serwaa",
-    }
-)
+@example(REFERRAL | {"referring_doctor": "Ama Serwaa"})
 class CreatedReferralSerializer(ReferralSerializer):
     """Of what `create_referral` gives."""
 
@@ -165,25 +186,11 @@ class NotesField(serializers.CharField):
 
 
 @example(
-    {
-        "referral_id": "7QK2M9XA0B",
-        "patient_name_or_id": "Akosua Mensah",
-        "facility_name": "Korle Laboratory",
-        "branch_name": "Osu",
-        "status": "Pending",
-        "referred_at": "2026-03-02T08:15:00Z",
-        "tests": [
-            {
-                "test_id": 901,
-                "test_name": "FULL BLOOD COUNT",
-                "test_type_name": "HAEMATOLOGY",
-                "status": "Pending",
-                "created_at": "2026-03-02T08:15:00Z",
-            }
-        ],
+    REFERRAL
+    | {
         "referring_doctor": "Ama Serwaa",
         "clinical_notes": "Fever for three days.",
-        "updated_at": "2026-03-02T08:15:00Z",
+        "updated_at": "2026-03-02T08:15:00.000000Z",
         "completed_at": None,
     }
 )
@@ -215,96 +222,13 @@ class TotalsSerializer(serializers.Serializer):
     total_received = serializers.IntegerField()
 
 
-@example(
-    {
-        "referrals": [
-            {
-                "referral_id": "7QK2M9XA0B",
-                "patient_name_or_id": "Akosua Mensah",
-                "facility_name": "Korle Laboratory",
-                "branch_name": "Osu",
-                "status": "Pending",
-                "referred_at": "2026-03-02T08:15:00Z",
-                "tests": [
-                    {
-                        "test_id": 901,
-                        "test_name": "FULL BLOOD COUNT",
-                        "test_type_name": "HAEMATOLOGY",
-                        "status": "Pending",
-                        "created_at": "2026-03-02T08:15:00Z",
-                    }
-                ],
-                "clinical_notes": None,
-                "test_type_name": "HAEMATOLOGY",
-            }
-        ],
-        "data_summary": {
-            "total_referrals": 1,
-            "total_completed": 0,
-            "total_pending": 1,
-            "total_received": 0,
-        },
-        "pagination": {
-            "current_page": 1,
-            "page_size": 10,
-            "total_pages": 1,
-            "total_referrals": 1,
-            "has_next": False,
-            "has_previous": False,
-            "next_cursor": None,
-            "previous_cursor": None,
-            "total_is_capped": False,
-        },
-    }
-)
+@example(PAGE)
 class PractitionerReferralsSerializer(serializers.Serializer):
     referrals = ReferralRowSerializer(many=True)
     data_summary = TotalsSerializer()
     pagination = PaginationSerializer()
 
 
-@example(
-    {
-        "referrals": [
-            {
-                "referral_id": "7QK2M9XA0B",
-                "patient_name_or_id": "Akosua Mensah",
-                "facility_name": "Korle Laboratory",
-                "branch_name": "Osu",
-                "status": "Pending",
-                "referred_at": "2026-03-02T08:15:00Z",
-                "tests": [
-                    {
-                        "test_id": 901,
-                        "test_name": "FULL BLOOD COUNT",
-                        "test_type_name": "HAEMATOLOGY",
-                        "status": "Pending",
-                        "created_at": "2026-03-02T08:15:00Z",
-                    }
-                ],
-                "clinical_notes": None,
-                "test_type_name": "HAEMATOLOGY",
-                "referral_doctor": "Ama Serwaa",
-            }
-        ],
-        "data_summary": {
-            "total_referrals": 1,
-            "total_completed": 0,
-            "total_pending": 1,
-            "total_received": 0,
-        },
-        "pagination": {
-            "current_page": 1,
-            "page_size": 10,
-            "total_pages": 1,
-            "total_referrals": 1,
-            "has_next": False,
-            "has_previous": False,
-            "next_cursor": None,
-            "previous_cursor": None,
-            "total_is_capped": False,
-        },
-    }
-)
+@example(PAGE | {"referrals": [ROW | {"referral_doctor": "Ama Serwaa"}]})
 class TechnicianReferralsSerializer(PractitionerReferralsSerializer):
     referrals = TechnicianReferralRowSerializer(many=True)
