@@ -19,7 +19,8 @@ from django.db import connection
 def database_url() -> str:
     """Of the database that this test uses."""
     database = connection.settings_dict
-    login = quote(database["USER"]) + (f":{quote(p)}" if (p := database["PASSWORD"]) else "")
+    password = database["PASSWORD"]
+    login = quote(database["USER"], safe="") + (f":{quote(password, safe='')}" if password else "")
     port = f":{database['PORT']}" if database["PORT"] else ""
     host = database["HOST"] or database["OPTIONS"].get("host", "")
     return f"postgres://{login}@{quote(host, safe='')}{port}/{database['NAME']}"
