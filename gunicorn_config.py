@@ -8,7 +8,9 @@ import ctypes
 import os
 import signal
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+host = os.environ.get("HOST", "127.0.0.1")
+# An IPv6 address has colons of its own.
+bind = f"{f'[{host}]' if ':' in host else host}:{os.environ.get('PORT', '8000')}"
 
 # Two workers per core and one, each with threads: while one thread waits for the database another
 # one works, and only threaded workers keep a client's connection alive.

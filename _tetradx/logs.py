@@ -40,4 +40,7 @@ def database_fault(error: BaseException) -> str:
     cause = error if isinstance(error, psycopg2.Error) else error.__cause__
     if not isinstance(cause, psycopg2.Error):
         return "(message withheld)"
+    if isinstance(cause, psycopg2.OperationalError) and cause.pgcode is None:
+        # libpq's own: it failed to connect, or lost the connection. No row is quoted.
+        return str(cause).partition("\n")[0]
     return f"SQLSTATE {cause.pgcode}, constraint {cause.diag.constraint_name}"

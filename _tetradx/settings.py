@@ -277,6 +277,8 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 WHITENOISE_USE_FINDERS = DEBUG
+# Otherwise each test client would look through all collected files anew.
+WHITENOISE_AUTOREFRESH = DEBUG or ENVIRONMENT == "test"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -313,6 +315,8 @@ LOGGING = {
         },
         # It warns of every HEAD that Django answers, whose body the server is to leave out.
         "gunicorn.http.wsgi": {"level": "ERROR"},
+        # runserver's lines, which hold the query; tetradx.sql has one for each request.
+        "django.server": {"handlers": ["console"], "propagate": False, "level": "ERROR"},
         # DEBUG prints every statement with its values, patients' data among them, and works
         # only where DEBUG is on.
         "django.db.backends": {

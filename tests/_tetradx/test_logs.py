@@ -1,11 +1,12 @@
 import io
 import logging
 
+import psycopg2
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
-from _tetradx.logs import PrivateFormatter
+from _tetradx.logs import PrivateFormatter, database_fault
 from medics.models import Patient, Referral
 
 pytestmark = pytest.mark.django_db
@@ -131,3 +132,9 @@ def test_requests_that_fail_are_logged_without_what_they_sent(anyone, log):
     assert "Bad Request: /api/auth/login" in log.getvalue()
     assert "Passw0rd!x" not in log.getvalue()
     assert "0244123456" not in log.getvalue()
+
+
+def test_why_the_database_cannot_be_reached_is_said():
+    with pytest.raises(psycopg2.OperationalError) as refused:
+        psycopg2.connect("host=127.0.0.1 port=1 dbname=tetradx connect_timeout=2")
+    assert "port 1 failed" in database_fault(refused.value)
