@@ -23,7 +23,7 @@ class GetTestTypesView(PublicListView):
     def get(self, request, facility_id):
         return self.list_by_name(request, facility_id=facility_id)
 
-    def rows_of(self, facility_id):
+    def get_queryset(self, facility_id):
         if not Facility.objects.filter(id=facility_id).exists():
             raise BadRequest("Facility with the given ID does not exist.")
         return TestType.objects.filter(facility=facility_id)
@@ -39,7 +39,7 @@ class GetTestsView(PublicListView):
     def get(self, request, test_type_id):
         return self.list_by_name(request, test_type_id=test_type_id)
 
-    def rows_of(self, test_type_id):
+    def get_queryset(self, test_type_id):
         if not TestType.objects.filter(id=test_type_id).exists():
             raise BadRequest("Test type with the given ID does not exist.")
         return Test.objects.filter(test_type=test_type_id)

@@ -22,7 +22,7 @@ class GetFacilitiesView(PublicListView):
     def get(self, request):
         return self.list_by_name(request)
 
-    def rows_of(self):
+    def get_queryset(self):
         return Facility.objects.all()
 
 
@@ -35,7 +35,7 @@ class GetBranchesView(PublicListView):
     def get(self, request, facility_id):
         return self.list_by_name(request, facility_id=facility_id)
 
-    def rows_of(self, facility_id):
+    def get_queryset(self, facility_id):
         return FacilityBranch.objects.active().filter(facility=facility_id)
 
 

@@ -24,7 +24,7 @@ class PublicListView(PublicView):
     """
 
     # The rows of the list, for the ids of its path; raises BadRequest where they are of nothing.
-    rows_of: Callable[..., QuerySet]
+    get_queryset: Callable[..., QuerySet]
 
     def list_by_name(self, request, **ids):
         version = catalogue_version()
@@ -33,7 +33,8 @@ class PublicListView(PublicView):
             ":".join([type(self).__name__, *map(str, ids.values()), version]),
             lambda: (
                 NamedRowSerializer(
-                    self.rows_of(**ids).order_by(Lower("name"), "id").only("id", "name"), many=True
+                    self.get_queryset(**ids).order_by(Lower("name"), "id").only("id", "name"),
+                    many=True,
                 ).data
             ),
         )
