@@ -128,6 +128,10 @@ def database() -> dict:
     """DATABASE_URL, or the predecessor's five variables."""
     if env.str("DATABASE_URL", default=""):
         config = env.db("DATABASE_URL")
+        if "HOST" not in config:
+            raise ImproperlyConfigured(
+                "DATABASE_URL is not of the form postgres://user:password@host:5432/name."
+            )
         # A socket's folder stands percent-encoded in the host's place, as libpq has it.
         return {**config, "HOST": unquote(config["HOST"])}
     if env.str("DB_NAME", default=""):

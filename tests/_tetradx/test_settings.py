@@ -263,3 +263,8 @@ def test_only_tests_hash_passwords_fast(load):
         assert not any("MD5" in hasher for hasher in hashers)
     hashers = load({**PRODUCTION, "ENVIRONMENT": "test"})["PASSWORD_HASHERS"]
     assert "MD5" in hashers[0]
+
+
+def test_a_database_url_that_is_none_is_named(load):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL is not of the form"):
+        load({**PRODUCTION, "DATABASE_URL": "nonsense"})
