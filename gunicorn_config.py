@@ -1,6 +1,6 @@
 """How gunicorn serves: `python -m gunicorn -c gunicorn_config.py _tetradx.wsgi`.
 
-Every value can be set by the variable beside it.
+What differs from one machine to another can be set by the variable beside it.
 """
 
 import contextlib
