@@ -126,12 +126,13 @@ TEMPLATES = [
 
 def database() -> dict:
     """DATABASE_URL, or the predecessor's five variables."""
-    if env.str("DATABASE_URL", default=""):
-        config = env.db("DATABASE_URL")
-        if "HOST" not in config:
+    if url := env.str("DATABASE_URL", default=""):
+        # Asked first: the parser prints what it cannot read, password and all.
+        if not url.startswith(("postgres://", "postgresql://")):
             raise ImproperlyConfigured(
                 "DATABASE_URL is not of the form postgres://user:password@host:5432/name."
             )
+        config = env.db("DATABASE_URL")
         # A socket's folder stands percent-encoded in the host's place, as libpq has it.
         return {**config, "HOST": unquote(config["HOST"])}
     if env.str("DB_NAME", default=""):

@@ -265,6 +265,8 @@ def test_only_tests_hash_passwords_fast(load):
     assert "MD5" in hashers[0]
 
 
-def test_a_database_url_that_is_none_is_named(load):
-    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL is not of the form"):
-        load({**PRODUCTION, "DATABASE_URL": "nonsense"})
+@pytest.mark.parametrize("url", ["nonsense", "mysql://user:secret@host/name"])
+def test_a_database_url_of_another_kind_is_refused_and_not_repeated(load, url):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL is not of the form") as refusal:
+        load({**PRODUCTION, "DATABASE_URL": url})
+    assert url not in str(refusal.value)
