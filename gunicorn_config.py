@@ -1,6 +1,6 @@
 """How gunicorn serves: `python -m gunicorn -c gunicorn_config.py _tetradx.wsgi`.
 
-What differs from one machine to another can be set by the variable beside it.
+Each value with its reason; what differs from one machine to another can be set by a variable.
 """
 
 import contextlib
@@ -8,24 +8,47 @@ import ctypes
 import os
 import signal
 
+from _tetradx.container import memory_bytes, processors
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
+
+MIB = 1024 * 1024
+# What the master and the shared code take, and a worker at its peak (docs/performance.md).
+MASTER_BYTES, WORKER_BYTES = 150 * MIB, 120 * MIB
+
+
+def workers_by_default() -> int:
+    """Two per processor that this container may use and one, as far as its memory reaches.
+
+    While one waits for the database another one works.
+    """
+    by_processors = 2 * processors() + 1
+    limit = memory_bytes()
+    if limit is None:
+        return by_processors
+    return max(1, min(by_processors, (limit - MASTER_BYTES) // WORKER_BYTES))
+
+
 host = os.environ.get("HOST", "127.0.0.1")
 # An IPv6 address has colons of its own.
 bind = f"{f'[{host}]' if ':' in host else host}:{os.environ.get('PORT', '8000')}"
 
-# Two workers per core and one, each with threads: while one thread waits for the database another
-# one works, and only threaded workers keep a client's connection alive.
-processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-workers = int(os.environ.get("GUNICORN_WORKERS", 2 * (processors or 1) + 1))
-worker_class = "gthread"
+workers = int(os.environ.get("GUNICORN_WORKERS") or workers_by_default())
+# Measured against the others in docs/performance.md. Only threaded workers keep a client's
+# connection alive.
+worker_class = os.environ.get("GUNICORN_WORKER_CLASS", "gthread")
 threads = int(os.environ.get("GUNICORN_THREADS", 4))
 
 # The code is loaded once, before the fork, so that the workers share its memory.
 preload_app = True
 
-# A worker that does not answer the master for this long is replaced. Above the database's own
-# statement timeout, which ends a slow request first and says why.
+# A worker whose main loop does not answer the master for this long is replaced. Above the
+# database's own statement timeout and above REQUEST_DEADLINE_SECONDS, so that a slow request is
+# ended, or at least explained, before.
 timeout = int(os.environ.get("GUNICORN_TIMEOUT_S", 120))
+# What a stopping worker has to answer the requests in hand: as long as a statement may take.
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT_S", 30))
+# Long enough for a client that types a search, short enough that idle phones hold nothing.
 keepalive = int(os.environ.get("GUNICORN_KEEPALIVE_S", 5))
 
 # Workers are replaced now and then, not all at once, so that no leak can grow for ever.
@@ -35,28 +58,42 @@ max_requests_jitter = max_requests // 10
 # Heartbeats are files that must never wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
+# Nobody controls this server but by signals.
 control_socket_disable = True
 
 # No client, nor proxy, decides by a header where the application is mounted.
 forwarder_headers = ""
 
-# Whose X-Forwarded-* headers are believed.
-forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+# Whose X-Forwarded-* headers are believed; settings.TRUSTED_PROXIES are the same.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 
-# One line per request. %(U)s is the path without the query, which may hold a patient's name.
+# One line per request, in the format of all other lines.
 logger_class = "_tetradx.gunicorn_logs.Logger"
 accesslog = "-"
 errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")
-access_log_format = (
-    "%(t)s access %(m)s %(U)s status=%(s)s bytes=%(B)s ms=%(M)s"
-    " address=%(h)s request_id=%({x-request-id}o)s"
-)
+
+
+def on_starting(server):
+    """Once, in the master, before there are workers."""
+    from _tetradx.connections import warn_of_too_few
+
+    warn_of_too_few(wanted=server.cfg.workers * server.cfg.threads)
 
 
 def post_worker_init(worker):
+    from _tetradx.request_watch import watch_requests
+
     leave_ctrl_c_to_the_master()
     keep_large_blocks_out_of_the_heap()
+    watch_requests()
+
+
+def worker_abort(worker):
+    """The worker was silent for `timeout` seconds; it ends when this returns."""
+    from _tetradx.request_watch import report_aborted
+
+    report_aborted()
 
 
 def leave_ctrl_c_to_the_master():
@@ -76,4 +113,4 @@ def keep_large_blocks_out_of_the_heap():
     """
     m_mmap_threshold = -3
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(m_mmap_threshold, 1024 * 1024)
+        ctypes.CDLL(None).mallopt(m_mmap_threshold, MIB)

@@ -1,16 +1,49 @@
 import sys
+from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
+from django.utils.module_loading import import_string
 from gunicorn.glogging import Logger as GunicornLogger
+
+# What the middleware knows, and puts into the WSGI environment.
+FROM_DJANGO = ("sql_ms", "queries", "user_id")
 
 
 class Logger(GunicornLogger):
-    """Keeps out of gunicorn's lines what a client can put there to mislead, or a patient's name."""
+    """gunicorn's lines in the format of all others, without what a client could put there.
 
-    def atoms(self, resp, req, environ, request_time):
-        """The path as it came, in ASCII: decoded, it may hold a line break."""
-        atoms = super().atoms(resp, req, environ, request_time)
-        return {**atoms, "U": quote(environ.get("PATH_INFO", ""), encoding="latin-1")}
+    Neither a patient's name, which a query may hold, nor a line break to forge lines with.
+    """
+
+    def setup(self, cfg):
+        super().setup(cfg)
+        new_formatter = import_string(settings.LOG_FORMATTERS[settings.LOG_FORMAT])
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(new_formatter())
+
+    def access(self, resp, req, environ, request_time):
+        """One line for a request, once it is answered."""
+        milliseconds = 1000 * request_time.total_seconds()
+        fields: dict[str, Any] = {
+            "method": environ.get("REQUEST_METHOD"),
+            # As it came, in ASCII: decoded, it may hold a line break.
+            "path": quote(environ.get("PATH_INFO", ""), encoding="latin-1"),
+            "status": resp.status_code,
+            "ms": round(milliseconds, 1),
+            **{name: environ.get(f"tetradx.{name}") for name in FROM_DJANGO},
+            "bytes": resp.sent,
+            "address": environ.get("tetradx.address") or environ.get("REMOTE_ADDR"),
+        }
+        method, path, *others = fields.items()
+        shown = " ".join(f"{name}={'-' if value is None else value}" for name, value in others)
+        self.access_log.info(
+            "%s %s %s",
+            method[1],
+            path[1],
+            shown,
+            extra={"fields": fields, "request_id": environ.get("tetradx.request_id") or "-"},
+        )
 
     def warning(self, msg, *args, **kwargs):
         if str(msg).startswith("Invalid request from"):

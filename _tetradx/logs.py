@@ -1,4 +1,8 @@
+"""The lines of the log. LOGGING_GUIDE.md says what each means."""
+
+import json
 import logging
+import time
 import traceback
 from contextvars import ContextVar
 from typing import Any
@@ -9,18 +13,27 @@ import psycopg2
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
 
 
-class RequestIdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current_request_id.get()
-        return True
+class LineFormatter(logging.Formatter):
+    """A line for people, with the id of the request that it belongs to.
 
-
-class PrivateFormatter(logging.Formatter):
-    """Keeps the database's messages out of tracebacks.
-
-    PostgreSQL quotes the refused row in them ("Failing row contains (…)"), which may be a
-    patient's. What helps to find the fault is kept: the SQLSTATE and the constraint.
+    The database's messages are kept out of tracebacks: PostgreSQL quotes the refused row in them
+    ("Failing row contains (…)"), which may be a patient's. What helps to find the fault is kept:
+    the SQLSTATE and the constraint.
     """
+
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "{asctime} {levelname} {name} request_id={request_id} {message}", style="{"
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not hasattr(record, "request_id"):
+            record.request_id = current_request_id.get()
+        return super().format(record)
 
     def formatException(self, exc_info):  # noqa: N802 (logging's own name)
         report = traceback.TracebackException(*exc_info)
@@ -34,6 +47,23 @@ class PrivateFormatter(logging.Formatter):
             else:
                 error, entry = error.__context__, entry.__context__
         return "".join(report.format()).rstrip("\n")
+
+
+class JsonFormatter(LineFormatter):
+    """The same for machines: an object a line, into which a record's `fields` are put."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "request_id": getattr(record, "request_id", current_request_id.get()),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
 
 
 def database_fault(error: BaseException) -> str:

@@ -1,17 +1,21 @@
 import logging
 import re
-import time
 import uuid
 
+from django.conf import settings
 from django.db import connection
 
+from .client_address import client_address
 from .logs import current_request_id
+from .requests import RequestRecord, in_flight
+
+log = logging.getLogger("tetradx.requests")
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
-class RequestIdMiddleware:
-    """Gives every request an id that its log lines and its answer carry.
+class RequestRecordMiddleware:
+    """Gives every request an id and a record, and tells gunicorn's access log what it says.
 
     A sane X-Request-ID of the caller is kept; anything else could forge log lines.
     """
@@ -25,37 +29,62 @@ class RequestIdMiddleware:
         # Not reset afterwards: Django logs a failed request once the middleware is done with it,
         # and the thread's next request sets its own.
         current_request_id.set(request.id)
-        response = self.get_response(request)
+        record = request.record = RequestRecord(request)
+        in_flight[record.thread_id] = record
+        try:
+            with connection.execute_wrapper(record.measure_statement):
+                response = self.get_response(request)
+        finally:
+            in_flight.pop(record.thread_id, None)
         response["X-Request-ID"] = request.id
+        request.META.update(
+            {
+                "tetradx.request_id": request.id,
+                "tetradx.user_id": record.user_id,
+                "tetradx.address": client_address(request.META),
+                "tetradx.queries": record.queries,
+                "tetradx.sql_ms": round(1000 * record.sql_seconds, 1),
+            }
+        )
+        warn_of_cost(record)
         return response
 
 
-class SqlCountMiddleware:
-    """In development: a line per request with the number of its statements and their time."""
+def warn_of_cost(record: RequestRecord) -> None:
+    is_slow = 1000 * record.seconds >= settings.SLOW_REQUEST_MS
+    if is_slow or record.queries >= settings.MANY_QUERIES:
+        log.warning(
+            "%s: %s took %.0f ms, %.0f of them in %d queries; user_id=%s; repeated: %s",
+            "slow request" if is_slow else "many queries",
+            record,
+            1000 * record.seconds,
+            1000 * record.sql_seconds,
+            record.queries,
+            record.user_id or "-",
+            record.repeated_statements(),
+        )
 
-    log = logging.getLogger("tetradx.sql")
+
+class DevelopmentMiddleware:
+    """In development, where no gunicorn writes an access log: a line for each request, and its
+    cost where the browser's network panel shows it."""
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
-        seconds = []
-
-        def timed(execute, sql, params, many, context):
-            start = time.perf_counter()
-            try:
-                return execute(sql, params, many, context)
-            finally:
-                seconds.append(time.perf_counter() - start)
-
-        with connection.execute_wrapper(timed):
-            response = self.get_response(request)
-        self.log.info(
-            "%s %s %s: %d queries, %.1f ms in SQL",
-            request.method,
-            request.path,
+        response = self.get_response(request)
+        record = request.record
+        milliseconds, sql_ms = 1000 * record.seconds, 1000 * record.sql_seconds
+        response["Server-Timing"] = (
+            f'app;dur={milliseconds:.1f}, db;dur={sql_ms:.1f};desc="{record.queries} queries"'
+        )
+        log.info(
+            "%s status=%d ms=%.1f sql_ms=%.1f queries=%d",
+            record,
             response.status_code,
-            len(seconds),
-            sum(seconds) * 1000,
+            milliseconds,
+            sql_ms,
+            record.queries,
         )
         return response

@@ -83,7 +83,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "_tetradx.middleware.RequestIdMiddleware",
+    "_tetradx.middleware.RequestRecordMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -101,8 +101,10 @@ if not PRODUCTION:
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(1, "debug_toolbar.middleware.DebugToolbarMiddleware")
-    MIDDLEWARE += ["_tetradx.middleware.SqlCountMiddleware"]
+    MIDDLEWARE += ["_tetradx.middleware.DevelopmentMiddleware"]
     INTERNAL_IPS = ["127.0.0.1", "::1"]
+    # So that the page of the API's documentation shows the SQL of what it fetched.
+    DEBUG_TOOLBAR_CONFIG = {"UPDATE_ON_FETCH": True}
 
 ROOT_URLCONF = "_tetradx.urls"
 WSGI_APPLICATION = "_tetradx.wsgi.application"
@@ -293,39 +295,46 @@ STORAGES = {
     },
 }
 
+# Requests that the log warns of: slower than this, or with so many statements.
+SLOW_REQUEST_MS = env.int("SLOW_REQUEST_MS", default=1000)
+MANY_QUERIES = env.int("MANY_QUERIES", default=30)
+# A request that has run for so long is reported while it still hangs.
+REQUEST_DEADLINE_SECONDS = env.float("REQUEST_DEADLINE_SECONDS", default=60)
+
+# Proxies, as addresses or networks, whose word on the client's address is taken.
+TRUSTED_PROXIES = listed("FORWARDED_ALLOW_IPS") or ["127.0.0.1", "::1"]
+if "*" in TRUSTED_PROXIES:
+    raise ImproperlyConfigured(
+        "FORWARDED_ALLOW_IPS is *: anybody could claim any address. Name the proxies' networks."
+    )
+
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+LOG_FORMATTERS = {"text": "_tetradx.logs.LineFormatter", "json": "_tetradx.logs.JsonFormatter"}
+if LOG_FORMAT not in LOG_FORMATTERS:
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it is text or json.")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "_tetradx.logs.RequestIdFilter"}},
-    "formatters": {
-        "line": {
-            "()": "_tetradx.logs.PrivateFormatter",
-            "format": "{asctime} {levelname} {name} request_id={request_id} {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["request_id"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "formatters": {"line": {"()": LOG_FORMATTERS[LOG_FORMAT]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {
             "handlers": ["console"],
             "propagate": False,
-            "level": env.str("DJANGO_LOG_LEVEL", default="INFO"),
+            "level": env.str("DJANGO_LOG_LEVEL", default="INFO").upper(),
         },
         # It warns of every HEAD that Django answers, whose body the server is to leave out.
         "gunicorn.http.wsgi": {"level": "ERROR"},
-        # runserver's lines, which hold the query; tetradx.sql has one for each request.
+        # runserver's lines, which hold the query; tetradx.requests has one for each request.
         "django.server": {"handlers": ["console"], "propagate": False, "level": "ERROR"},
-        # DEBUG prints every statement with its values, patients' data among them, and works
-        # only where DEBUG is on.
-        "django.db.backends": {
-            "level": env.str("DB_LOG_LEVEL", default="INFO"),
+        # It would print the values, patients' data among them; tetradx.sql prints none.
+        "django.db.backends": {"level": "INFO"},
+        "tetradx.sql": {"level": env.str("DB_LOG_LEVEL", default="INFO").upper()},
+        **{
+            name: {"level": level.upper()}
+            for name, _, level in (pair.partition("=") for pair in listed("LOG_LEVELS"))
         },
     },
 }

@@ -33,8 +33,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(output: IO[bytes] | int = subprocess.PIPE) -> Iterator[tuple[str, int]]:
-    """Host and port of a running gunicorn, which ends with the block; `output` gets its log."""
+def serving(
+    output: IO[bytes] | int = subprocess.PIPE, **variables: str
+) -> Iterator[tuple[str, int]]:
+    """Host and port of a running gunicorn, which ends with the block; `output` gets its log.
+
+    `variables` are set in its environment.
+    """
     host, port = "127.0.0.1", free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", "_tetradx.wsgi"],
@@ -46,6 +51,7 @@ def serving(output: IO[bytes] | int = subprocess.PIPE) -> Iterator[tuple[str, in
             "HOST": host,
             "PORT": str(port),
             "GUNICORN_WORKERS": "2",
+            **variables,
         },
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -3,6 +3,12 @@ import runpy
 import pytest
 from django.conf import settings
 
+GIB = 1024**3
+
+
+def config():
+    return runpy.run_path(str(settings.BASE_DIR / "gunicorn_config.py"))
+
 
 @pytest.mark.parametrize(
     ("host", "bind"),
@@ -11,4 +17,22 @@ from django.conf import settings
 def test_gunicorn_listens_where_host_and_port_say(monkeypatch, host, bind):
     monkeypatch.setenv("HOST", host)
     monkeypatch.setenv("PORT", "8312")
-    assert runpy.run_path(str(settings.BASE_DIR / "gunicorn_config.py"))["bind"] == bind
+    assert config()["bind"] == bind
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory", "workers"),
+    [(2, None, 5), (4, 8 * GIB, 9), (4, GIB, 7), (2, GIB // 2, 3), (8, GIB // 8, 1)],
+)
+def test_there_are_as_many_workers_as_processors_and_memory_allow(
+    monkeypatch, processors, memory, workers
+):
+    monkeypatch.delenv("GUNICORN_WORKERS", raising=False)
+    monkeypatch.setattr("_tetradx.container.processors", lambda: processors)
+    monkeypatch.setattr("_tetradx.container.memory_bytes", lambda: memory)
+    assert config()["workers"] == workers
+
+
+def test_a_named_number_of_workers_wins(monkeypatch):
+    monkeypatch.setenv("GUNICORN_WORKERS", "3")
+    assert config()["workers"] == 3

@@ -6,7 +6,7 @@ import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
-from _tetradx.logs import PrivateFormatter, database_fault
+from _tetradx.logs import LineFormatter, database_fault
 from medics.models import Patient, Referral
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def log():
     [handler] = [
         handler
         for handler in logging.getLogger("django").handlers
-        if isinstance(handler.formatter, PrivateFormatter)
+        if isinstance(handler.formatter, LineFormatter)
     ]
     lines = io.StringIO()
     before = handler.setStream(lines)

@@ -1,0 +1,64 @@
+"""Says why a request hangs, while it still does.
+
+gunicorn's timeout watches a threaded worker's main loop, not its requests, so a request that hangs
+would stay unexplained.
+"""
+
+import logging
+import sys
+import threading
+import time
+import traceback
+
+from django.conf import settings
+
+from .requests import RequestRecord, in_flight, one_line
+
+log = logging.getLogger("tetradx.requests")
+
+
+def watch_requests() -> threading.Thread:
+    """Starts the watch of this process. To be called after the fork: threads do not survive it."""
+    watch = threading.Thread(target=watch_for_ever, name="request-watch", daemon=True)
+    watch.start()
+    return watch
+
+
+def watch_for_ever() -> None:
+    interval_seconds = min(1.0, settings.REQUEST_DEADLINE_SECONDS / 4)
+    while True:
+        report_overdue()
+        time.sleep(interval_seconds)
+
+
+def report_overdue() -> None:
+    """Logs, once each, the requests older than REQUEST_DEADLINE_SECONDS."""
+    for record in list(in_flight.values()):
+        if not record.is_reported and record.seconds >= settings.REQUEST_DEADLINE_SECONDS:
+            record.is_reported = True
+            report(record, "is still not answered")
+
+
+def report_aborted() -> None:
+    """Logs every request that is lost with a worker that gunicorn gives up."""
+    for record in list(in_flight.values()):
+        report(record, "was cut off with its worker, which gunicorn aborted")
+
+
+def report(record: RequestRecord, what_happened: str) -> None:
+    """One ERROR with the word timeout, the statement it waits for and its thread's stack.
+
+    A stack holds names and lines of code, no values.
+    """
+    statement = record.statement
+    frame = sys._current_frames().get(record.thread_id)
+    log.error(
+        "timeout: %s %s after %.0f s; user_id=%s; waits for the database: %s; stack:\n%s",
+        record,
+        what_happened,
+        record.seconds,
+        record.user_id or "-",
+        one_line(statement) if statement else "no",
+        "".join(traceback.format_stack(frame)) if frame else "(none)",
+        extra={"request_id": record.id},
+    )

@@ -1,0 +1,89 @@
+"""What is known of a request while it runs: its statements, their time, whose it is."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from typing import Any
+from urllib.parse import quote
+
+from django.http import HttpRequest
+from django.utils.functional import LazyObject
+
+# DEBUG shows every statement, without its values.
+sql_log = logging.getLogger("tetradx.sql")
+
+# Longer ones are cut in the log.
+STATEMENT_CHARACTERS = 500
+
+
+class RequestRecord:
+    """Kept by the middleware from the request's first moment to its answer."""
+
+    __slots__ = (
+        *("request", "thread_id", "started", "is_reported"),
+        *("statement", "statements", "sql_seconds"),
+    )
+
+    def __init__(self, request: HttpRequest):
+        self.request = request
+        self.thread_id = threading.get_ident()
+        self.started = time.monotonic()
+        # The statement that the database has yet to answer.
+        self.statement: str | None = None
+        self.statements: Counter[str] = Counter()
+        self.sql_seconds = 0.0
+        # Whether the watch has told of it.
+        self.is_reported = False
+
+    def __str__(self) -> str:
+        """Method and path, in ASCII; without the query, which may hold a patient's name."""
+        return f"{self.request.method} {quote(self.request.path)}"
+
+    @property
+    def id(self) -> str:
+        return self.request.id  # type: ignore[attr-defined]
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def queries(self) -> int:
+        return self.statements.total()
+
+    @property
+    def user_id(self) -> str | None:
+        """None where nobody is known to have signed in; asks the database nothing."""
+        user: Any = getattr(self.request, "_cached_user", None) or vars(self.request).get("user")
+        if user is None or isinstance(user, LazyObject) or user.pk is None:
+            return None
+        return str(user.pk)
+
+    def measure_statement(self, execute, sql, params, many, context):
+        """Wraps the execution of each statement (django.db.connection.execute_wrapper)."""
+        self.statement = sql = str(sql)
+        start = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            seconds = time.perf_counter() - start
+            self.sql_seconds += seconds
+            self.statements[sql] += 1
+            self.statement = None
+            if sql_log.isEnabledFor(logging.DEBUG):
+                sql_log.debug("%.1f ms: %s", 1000 * seconds, one_line(sql))
+
+    def repeated_statements(self) -> str:
+        """The three most frequent of those that ran more than once."""
+        repeated = [(sql, number) for sql, number in self.statements.most_common(3) if number > 1]
+        return "; ".join(f"{number} x {one_line(sql)}" for sql, number in repeated) or "none"
+
+
+def one_line(sql: str) -> str:
+    """With its placeholders: the values, among them patients' data, are not in it."""
+    return " ".join(sql.split())[:STATEMENT_CHARACTERS]
+
+
+# One for each thread that has a request in hand.
+in_flight: dict[int, RequestRecord] = {}

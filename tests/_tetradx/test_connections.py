@@ -1,0 +1,46 @@
+import logging
+
+import pytest
+from django.db import connection
+
+from _tetradx.connections import warn_of_too_few
+from tests.served import serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def most_connections():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW max_connections")
+        return int(cursor.fetchone()[0])
+
+
+def test_too_many_workers_and_threads_are_warned_of_before_there_is_one(tmp_path):
+    threads = str(most_connections())
+    log = tmp_path / "log"
+    with log.open("wb") as output, serving(output, GUNICORN_THREADS=threads):
+        pass
+
+    lines = log.read_text().splitlines()
+    [warning] = [line for line in lines if "GUNICORN_THREADS" in line]
+    assert f"{2 * int(threads)} workers x threads want as many database connections" in warning
+    assert "raise its max_connections" in warning
+    assert lines.index(warning) < next(n for n, line in enumerate(lines) if "Booting" in line)
+
+
+def test_a_number_that_the_database_lets_in_is_not_warned_of(caplog):
+    warn_of_too_few(wanted=1)
+    assert not caplog.records
+
+
+def test_no_connection_is_left_for_workers_to_share(caplog):
+    warn_of_too_few(wanted=1)
+    assert connection.connection is None
+
+
+def test_a_database_that_is_away_does_not_stop_the_start(caplog, monkeypatch):
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
+    with caplog.at_level(logging.WARNING, "tetradx.database"):
+        warn_of_too_few(wanted=1)
+    assert caplog.messages == ["The database does not answer yet: OperationalError"]
