@@ -35,8 +35,10 @@ def log_in(*, phone_number: str, password: str) -> tuple[User, RefreshToken] | N
         return None
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=checked.pk)
-        # Changed or disabled since it was checked: that has ended all sessions but this one.
-        if not user.is_active or user.password != checked.password:
+        # Disabled or changed since it was checked: that has ended all sessions but this one.
+        # Another login may also just have renewed an old hash of the same password.
+        is_same = user.password == checked.password or user.check_password(password)
+        if not (user.is_active and is_same):
             return None
         update_last_login(User, user)
         return user, open_session(user=user)

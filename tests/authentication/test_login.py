@@ -266,6 +266,20 @@ def test_a_login_while_the_account_is_being_disabled_opens_no_session(log_in, am
     assert not ama.sessions.open().exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_login_while_another_one_renews_the_old_hash_is_let_in(log_in, ama):
+    old = make_password(PASSWORD, hasher="pbkdf2_sha256")
+    User.objects.filter(pk=ama.pk).update(password=old)
+
+    late = while_open(
+        lambda: User.objects.get(pk=ama.pk).check_password(PASSWORD),
+        lambda: log_in(ama.phone_number),
+    )
+
+    assert late.status_code == 200
+    assert ama.sessions.open().count() == 1
+
+
 def test_an_old_hash_is_renewed_but_never_over_a_changed_password(ama):
     old = make_password(PASSWORD, hasher="pbkdf2_sha256")
     User.objects.filter(pk=ama.pk).update(password=old)
