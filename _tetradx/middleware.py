@@ -1,11 +1,14 @@
 import logging
 import re
 import uuid
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import connection
+from django.http import HttpRequest, HttpResponse
 
 from .client_address import client_address
+from .health import healthz, readyz
 from .logs import current_request_id
 from .requests import RequestRecord, in_flight
 
@@ -63,6 +66,23 @@ def warn_of_cost(record: RequestRecord) -> None:
             record.user_id or "-",
             record.repeated_statements(),
         )
+
+
+class ProbeMiddleware:
+    """Answers probes before anything looks at the host or the scheme of a request.
+
+    They ask the container itself: by an address that ALLOWED_HOSTS does not have, and without TLS.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        self.probes: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+            "/healthz": healthz,
+            "/readyz": readyz,
+        }
+
+    def __call__(self, request):
+        return self.probes.get(request.path_info, self.get_response)(request)
 
 
 class DevelopmentMiddleware:

@@ -4,6 +4,8 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
 
+from .health import leaf_migrations
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
 
 
@@ -26,3 +28,6 @@ class Request(WSGIRequest):
 
 application = get_wsgi_application()
 application.request_class = Request
+
+# Read before the fork, so that no worker has to.
+leaf_migrations()

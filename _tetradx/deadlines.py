@@ -1,0 +1,40 @@
+"""Statements for whoever must hear in time that the database does not answer."""
+
+import select
+import time
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from django.db import connection
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
+
+EVENTS = {POLL_READ: select.POLLIN, POLL_WRITE: select.POLLOUT}
+
+
+def rows_within(seconds: float, *statements: str) -> list[list[tuple]]:
+    """The rows of each statement, over a connection of its own.
+
+    A kept connection waits for as long as a frozen server does, whatever its timeouts.
+    Raises TimeoutError or psycopg2.Error.
+    """
+    deadline = time.monotonic() + seconds
+    parameters: dict[str, Any] = connection.get_connection_params()
+    answers = []
+    with closing(psycopg2.connect(**parameters, async_=True)) as own:
+        wait_for(own, deadline)
+        cursor = own.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+            wait_for(own, deadline)
+            answers.append(cursor.fetchall())
+    return answers
+
+
+def wait_for(own: Any, deadline: float) -> None:
+    """Until the asynchronous connection has done what it was told. Raises TimeoutError."""
+    while (state := own.poll()) != POLL_OK:
+        ready = select.poll()
+        ready.register(own.fileno(), EVENTS[state])
+        if not ready.poll(max(0, deadline - time.monotonic()) * 1000):
+            raise TimeoutError("The database gave no answer in time.")
