@@ -7,7 +7,9 @@ import contextlib
 import ctypes
 import os
 import signal
+import tempfile
 
+from _tetradx import places
 from _tetradx.container import memory_bytes, processors
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
@@ -31,7 +33,9 @@ def workers_by_default() -> int:
 
 host = os.environ.get("HOST", "127.0.0.1")
 # An IPv6 address has colons of its own.
-bind = f"{f'[{host}]' if ':' in host else host}:{os.environ.get('PORT', '8000')}"
+bind = [f"{f'[{host}]' if ':' in host else host}:{os.environ.get('PORT', '8000')}"]
+if address := os.environ.get("METRICS_ADDRESS"):
+    bind.append(address)
 
 workers = int(os.environ.get("GUNICORN_WORKERS") or workers_by_default())
 # Measured against the others in docs/performance.md. Only threaded workers keep a client's
@@ -61,6 +65,13 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 # Nobody controls this server but by signals.
 control_socket_disable = True
 
+# Each worker keeps its metrics in files, which must never wait for a disk either.
+measured = bool(os.environ.get("METRICS_TOKEN") or os.environ.get("METRICS_ADDRESS"))
+if measured:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = os.environ.get(
+        "PROMETHEUS_MULTIPROC_DIR"
+    ) or os.path.join(worker_tmp_dir or tempfile.gettempdir(), f"tetradx-metrics-{os.getpid()}")
+
 # No client, nor proxy, decides by a header where the application is mounted.
 forwarder_headers = ""
 
@@ -79,6 +90,28 @@ def on_starting(server):
     from _tetradx.connections import warn_of_too_few
 
     warn_of_too_few(wanted=server.cfg.workers * server.cfg.threads)
+    if measured:
+        places.empty()
+
+
+def pre_fork(server, worker):
+    if measured:
+        places.give(worker, server.WORKERS.values())
+
+
+def post_fork(server, worker):
+    if measured:
+        places.enter(worker)
+
+
+def child_exit(server, worker):
+    if measured:
+        places.leave(worker)
+
+
+def on_exit(server):
+    if measured:
+        places.close()
 
 
 def post_worker_init(worker):

@@ -8,8 +8,10 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from .client_address import client_address
+from .error_handlers import page_not_found
 from .health import healthz, readyz
 from .logs import current_request_id
+from .metrics import exposition
 from .requests import RequestRecord, in_flight
 
 log = logging.getLogger("tetradx.requests")
@@ -72,6 +74,7 @@ class ProbeMiddleware:
     """Answers probes before anything looks at the host or the scheme of a request.
 
     They ask the container itself: by an address that ALLOWED_HOSTS does not have, and without TLS.
+    Where metrics have an address of their own, they are there alone, and nothing else is.
     """
 
     def __init__(self, get_response):
@@ -80,9 +83,16 @@ class ProbeMiddleware:
             "/healthz": healthz,
             "/readyz": readyz,
         }
+        if settings.METRICS:
+            self.probes["/metrics"] = exposition
 
     def __call__(self, request):
-        return self.probes.get(request.path_info, self.get_response)(request)
+        path = request.path_info
+        if settings.METRICS_PORT and (path == "/metrics") != (
+            request.META["SERVER_PORT"] == settings.METRICS_PORT
+        ):
+            return page_not_found(request)
+        return self.probes.get(path, self.get_response)(request)
 
 
 class DevelopmentMiddleware:

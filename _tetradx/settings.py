@@ -252,6 +252,19 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True},
 }
 
+# /metrics exists where one of these is set: it asks for the token, and is at the address alone.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN is too short: it needs 20 characters or more.")
+METRICS_ADDRESS = env.str("METRICS_ADDRESS", default="")
+METRICS_HOST, _, METRICS_PORT = METRICS_ADDRESS.rpartition(":")
+if METRICS_ADDRESS and not (METRICS_HOST and METRICS_PORT.isdigit()):
+    raise ImproperlyConfigured("METRICS_ADDRESS is not of the form host:port.")
+METRICS = bool(METRICS_TOKEN or METRICS_ADDRESS)
+if METRICS:
+    MIDDLEWARE.insert(2, "_tetradx.metrics.MetricsMiddleware")
+PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOWED_ORIGINS = listed("CORS_ALLOWED_ORIGINS")
 CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [LOOPBACK_ORIGIN]

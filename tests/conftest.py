@@ -19,6 +19,8 @@ from tests.factories import (
     TestTypeFactory,
 )
 
+METRICS_TOKEN = "m" * 40
+
 
 @pytest.fixture
 def anyone():
@@ -37,6 +39,19 @@ def signed_in():
         return client
 
     return signed_in
+
+
+@pytest.fixture
+def measured(settings):
+    """The settings as METRICS_TOKEN makes them; gives the headers that open /metrics."""
+    settings.METRICS = True
+    settings.METRICS_TOKEN = METRICS_TOKEN
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE[:2],
+        "_tetradx.metrics.MetricsMiddleware",
+        *settings.MIDDLEWARE[2:],
+    ]
+    return {"Authorization": f"Bearer {METRICS_TOKEN}"}
 
 
 @pytest.fixture

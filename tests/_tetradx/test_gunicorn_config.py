@@ -1,3 +1,4 @@
+import os
 import runpy
 
 import pytest
@@ -17,7 +18,7 @@ def config():
 def test_gunicorn_listens_where_host_and_port_say(monkeypatch, host, bind):
     monkeypatch.setenv("HOST", host)
     monkeypatch.setenv("PORT", "8312")
-    assert config()["bind"] == bind
+    assert config()["bind"] == [bind]
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,32 @@ def test_there_are_as_many_workers_as_processors_and_memory_allow(
 def test_a_named_number_of_workers_wins(monkeypatch):
     monkeypatch.setenv("GUNICORN_WORKERS", "3")
     assert config()["workers"] == 3
+
+
+@pytest.fixture
+def _no_metrics(monkeypatch):
+    for name in ("METRICS_TOKEN", "METRICS_ADDRESS", "PROMETHEUS_MULTIPROC_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("_no_metrics")
+def test_metrics_have_an_address_of_their_own_where_one_is_set(monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/run/metrics")
+    monkeypatch.setenv("METRICS_ADDRESS", "10.0.0.5:9464")
+
+    assert config()["bind"][1:] == ["10.0.0.5:9464"]
+
+
+@pytest.mark.usefixtures("_no_metrics")
+def test_workers_keep_no_metrics_unless_somebody_asks_for_them():
+    assert config()["measured"] is False
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+@pytest.mark.usefixtures("_no_metrics")
+def test_each_service_of_a_machine_keeps_its_metrics_in_a_folder_of_its_own(monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    monkeypatch.setenv("METRICS_TOKEN", "m" * 20)
+
+    assert config()["measured"] is True
+    assert os.environ["PROMETHEUS_MULTIPROC_DIR"].endswith(f"tetradx-metrics-{os.getpid()}")

@@ -270,3 +270,47 @@ def test_a_database_url_of_another_kind_is_refused_and_not_repeated(load, url):
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL is not of the form") as refusal:
         load({**PRODUCTION, "DATABASE_URL": url})
     assert url not in str(refusal.value)
+
+
+# Metrics
+
+MIDDLEWARE = "_tetradx.metrics.MetricsMiddleware"
+
+
+def test_nothing_is_measured_unless_a_token_or_an_address_is_set(load):
+    loaded = load(PRODUCTION)
+
+    assert loaded["METRICS"] is False
+    assert MIDDLEWARE not in loaded["MIDDLEWARE"]
+
+
+@pytest.mark.parametrize(
+    "environment", [{"METRICS_TOKEN": "m" * 20}, {"METRICS_ADDRESS": "10.0.0.5:9464"}]
+)
+def test_either_has_requests_measured_as_soon_as_they_have_a_record(load, environment):
+    loaded = load({**PRODUCTION, **environment})
+
+    assert loaded["METRICS"] is True
+    before = loaded["MIDDLEWARE"][: loaded["MIDDLEWARE"].index(MIDDLEWARE)]
+    assert before == [
+        "_tetradx.middleware.RequestRecordMiddleware",
+        "_tetradx.middleware.ProbeMiddleware",
+    ]
+
+
+@pytest.mark.parametrize("environment", ["production", "demo", "development", "test"])
+def test_a_short_metrics_token_is_refused_and_not_repeated(load, environment):
+    with pytest.raises(ImproperlyConfigured, match="METRICS_TOKEN is too short") as refusal:
+        load({**PRODUCTION, "ENVIRONMENT": environment, "METRICS_TOKEN": "guessable"})
+    assert "guessable" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("address", ["9464", "10.0.0.5", "10.0.0.5:", ":9464", "host:http"])
+def test_a_metrics_address_without_host_and_port_is_refused(load, address):
+    with pytest.raises(ImproperlyConfigured, match="METRICS_ADDRESS"):
+        load({**PRODUCTION, "METRICS_ADDRESS": address})
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9464", "[::1]:9464", "backend:9464"])
+def test_the_metrics_port_is_that_of_the_address(load, address):
+    assert load({**PRODUCTION, "METRICS_ADDRESS": address})["METRICS_PORT"] == "9464"
