@@ -1,0 +1,37 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import connections
+
+KEY = "hashtextextended('django_migrations', 0)"
+
+
+class Command(migrate.Command):
+    help = f"{migrate.Command.help} One at a time: a second one waits until the first has ended."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with self.alone(options["database"]):
+            super().handle(*args, **options)
+
+    @contextmanager
+    def alone(self, database: str) -> Iterator[None]:
+        """Holds an advisory lock of the session, which ends with it whatever happens."""
+        with connections[database].cursor() as cursor:
+            # An index of a large table may take longer than a request's statement may, and so may
+            # the wait for another's migrations.
+            cursor.execute("SET statement_timeout = 0")
+            cursor.execute(f"SELECT pg_try_advisory_lock({KEY})")
+            if cursor.fetchone() == (False,):
+                self.stdout.write("Another migrate is at work; waiting for it.")
+                cursor.execute("SET lock_timeout = 0")
+                cursor.execute(f"SELECT pg_advisory_lock({KEY})")
+                # A migration waits for a table no longer than a request does: behind one that
+                # waits, everybody else would have to.
+                cursor.execute("RESET lock_timeout")
+            try:
+                yield
+            finally:
+                cursor.execute(f"SELECT pg_advisory_unlock({KEY})")
+                cursor.execute("RESET statement_timeout")
