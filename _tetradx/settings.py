@@ -281,12 +281,13 @@ CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Request-ID"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=1024 * 1024)
 
 if PRODUCTION:
-    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SERVED_OVER_HTTPS = env.bool("SERVED_OVER_HTTPS", default=True)
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=SERVED_OVER_HTTPS)
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
-    SESSION_COOKIE_SECURE = True
-    CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_SECURE = SERVED_OVER_HTTPS
+    CSRF_COOKIE_SECURE = SERVED_OVER_HTTPS
     CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
     if env.bool("BEHIND_TLS_PROXY", default=False):
         # Only behind a proxy that sets this header itself on every request.
@@ -301,6 +302,8 @@ STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 WHITENOISE_USE_FINDERS = DEBUG
 # Otherwise each test client would look through all collected files anew.
 WHITENOISE_AUTOREFRESH = DEBUG or ENVIRONMENT == "test"
+# The image holds each file once; elsewhere the next collectstatic would have to copy all anew.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

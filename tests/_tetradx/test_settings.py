@@ -112,6 +112,21 @@ def test_production_is_strict(load):
     assert "debug_toolbar" not in loaded["INSTALLED_APPS"]
 
 
+def test_production_without_https_has_to_be_asked_for(load):
+    loaded = load({**PRODUCTION, "SERVED_OVER_HTTPS": "false"})
+
+    assert loaded["SECURE_SSL_REDIRECT"] is False
+    assert loaded["SESSION_COOKIE_SECURE"] is False
+    assert loaded["CSRF_COOKIE_SECURE"] is False
+
+
+def test_a_proxy_may_be_the_one_that_redirects(load):
+    loaded = load({**PRODUCTION, "SECURE_SSL_REDIRECT": "false"})
+
+    assert loaded["SECURE_SSL_REDIRECT"] is False
+    assert loaded["SESSION_COOKIE_SECURE"] is True
+
+
 def test_lists_are_separated_by_commas(load):
     loaded = load(
         {
