@@ -36,10 +36,11 @@ test: setup ## Run every test with coverage, or those that ARGS="-k word" names
 	@exec $(ON_DATABASE) -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: export ENVIRONMENT := test
-check: setup ## Lint, types, migrations, production settings, API schema
+check: setup ## Lint, types, image, migrations, production settings, API schema
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(ON_DATABASE) -m mypy
+	.venv/bin/hadolint Dockerfile
 	$(MANAGE) makemigrations --check --dry-run
 	@echo manage.py check --deploy --fail-level WARNING
 	@exec env ENVIRONMENT=production \

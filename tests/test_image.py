@@ -1,0 +1,40 @@
+import re
+
+from django.conf import settings
+
+DOCKERFILE = (settings.BASE_DIR / "Dockerfile").read_text()
+DOCKERIGNORE = (settings.BASE_DIR / ".dockerignore").read_text().splitlines()
+SERVING = DOCKERFILE.split("\nFROM ")[-1]
+
+
+def test_the_image_holds_only_what_production_runs():
+    assert "*" in DOCKERIGNORE
+    let_in = {line[1:] for line in DOCKERIGNORE if line.startswith("!")}
+    programs = {"gunicorn_config.py", "manage.py", "requirements.txt"}
+    apps = {path.parent.name for path in settings.BASE_DIR.glob("*/apps.py")}
+    assert let_in == programs | apps | {"_tetradx"}
+
+
+def test_only_productions_requirements_are_installed():
+    assert "requirements.txt" in DOCKERFILE
+    assert "requirements-dev" not in DOCKERFILE
+
+
+def test_the_service_does_not_run_as_root():
+    [user] = re.findall(r"^USER (\d+):(\d+)$", SERVING, re.MULTILINE)
+    assert "0" not in user
+
+
+def test_gunicorn_is_the_process_that_gets_the_signals():
+    assert SERVING.endswith('\nCMD ["gunicorn", "-c", "gunicorn_config.py", "_tetradx.wsgi"]\n')
+    assert "ENTRYPOINT" not in SERVING
+
+
+def test_no_key_stays_in_the_image():
+    kept = re.findall(r"^(?:ENV|ARG) (?:.*\\\n)*.*$", SERVING, re.MULTILINE)
+    assert kept
+    assert not any("KEY" in instruction or "PASSWORD" in instruction for instruction in kept)
+
+
+def test_the_label_has_the_version():
+    assert f'image.version="{settings.VERSION}"' in DOCKERFILE
