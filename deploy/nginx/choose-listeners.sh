@@ -1,0 +1,17 @@
+#!/bin/sh
+# nginx does not start without the certificate that its configuration names: so name it only where
+# there is one. CONF and TLS are other folders in the tests.
+set -eu
+conf=${CONF:-/run/tetradx}
+tls=${TLS:-/etc/nginx/tls}
+
+mkdir -p "$conf"
+if [ -s "$tls/fullchain.pem" ] && [ -s "$tls/privkey.pem" ]; then
+    listeners=https
+else
+    listeners=http
+fi
+echo "include /etc/nginx/site/$listeners.conf;" >"$conf/listeners.conf"
+
+# As the backend has it, so that nobody uploads what would be refused.
+echo "client_max_body_size $MAX_BODY_BYTES;" >"$conf/body-size.conf"
