@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test check bench bench-quick shell db db-stop
+.PHONY: help setup env run dev test check bench bench-quick shell db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -20,6 +20,9 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.complete ## Install what development needs, into .venv (the others do it as needed)
+
+env: ## Write .env with generated secrets, for docker compose, unless there is one
+	@$(PYTHON) scripts/make_env.py
 
 run: export ENVIRONMENT := demo
 run dev: export HOST := $(HOST)
