@@ -37,4 +37,4 @@ def test_no_key_stays_in_the_image():
 
 
 def test_the_label_has_the_version():
-    assert f'image.version="{settings.VERSION}"' in DOCKERFILE
+    assert f'image.version="{settings.SPECTACULAR_SETTINGS["VERSION"]}"' in DOCKERFILE
