@@ -49,7 +49,7 @@ SETTINGS = {
     "port": "5432",
     "unix_socket_permissions": "0700",
     # Two connections for each test process, and some to spare.
-    "max_connections": str(max(100, 20 + 2 * (os.cpu_count() or 1))),
+    "max_connections": str(max(200, 20 + 2 * (os.cpu_count() or 1))),
     # Patients' data never reaches a log: not a failed statement, not the row that
     # a DETAIL quotes, not the value that an error message repeats.
     "log_min_error_statement": "panic",

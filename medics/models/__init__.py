@@ -3,6 +3,7 @@ from .catalogue import CatalogueChange, Test, TestType
 from .facility import BranchTechnician, Facility, FacilityBranch
 from .patient import Patient
 from .referral import Referral, ReferralTest, StatusChange
+from .repeats import ReferralRequest
 from .totals import ReferralCount
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Patient",
     "Referral",
     "ReferralCount",
+    "ReferralRequest",
     "ReferralTest",
     "StatusChange",
     "Test",

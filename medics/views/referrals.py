@@ -1,7 +1,11 @@
+import re
 from functools import partial
 
-from drf_spectacular.utils import extend_schema
+import orjson
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -23,17 +27,45 @@ from ..serializers.referrals import (
     TechnicianReferralsSerializer,
     UpdatedTestSerializer,
 )
-from ..services.referrals import create_referral, set_referral_status, set_test_status
+from ..services.referrals import set_referral_status, set_test_status
+from ..services.repeats import create_referral_once
+
+PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    name="Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description=(
+        "1 to 255 printable characters. Within 24 hours the same key gets the first answer again,"
+        " with `Idempotent-Replayed: true`."
+    ),
+)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Raises ValidationError where there is one that is not printable."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not PRINTABLE.fullmatch(key):
+        raise ValidationError({"Idempotency-Key": ["It takes 1 to 255 printable characters."]})
+    return key
 
 
 class CreateReferralView(APIView):
-    """Refers a patient to a branch for one or several tests, all or nothing."""
+    """Refers a patient to a branch for one or several tests, all or nothing.
+
+    A body that says what one of the same practitioner said less than two minutes ago is answered
+    with the referral of that one.
+    """
 
     permission_classes = IsPractitioner
     wrong_role_message = "Only medical practitioners can create referrals."
     success_message = "Referral created successfully"
 
-    @extend_schema(request=CreateReferralForm, responses={201: CreatedReferralSerializer})
+    @extend_schema(
+        request=CreateReferralForm,
+        responses={201: CreatedReferralSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     @refuses(
         {"test_id": ["Test with the given ID does not exist."]},
         {"branch_id": ["Branch with the given ID does not exist."]},
@@ -42,8 +74,19 @@ class CreateReferralView(APIView):
     def post(self, request):
         form = CreateReferralForm(data=request.data)
         form.is_valid(raise_exception=True)
-        referral = create_referral(practitioner=request.user, **form.validated_data)
-        return Response(CreatedReferralSerializer(referral).data, status=status.HTTP_201_CREATED)
+        answer, is_replayed = create_referral_once(
+            practitioner=request.user,
+            key=idempotency_key(request),
+            describe=lambda referral: orjson.dumps(
+                CreatedReferralSerializer(referral).data
+            ).decode(),
+            **form.validated_data,
+        )
+        return Response(
+            orjson.Fragment(answer),
+            status=status.HTTP_201_CREATED,
+            headers={"Idempotent-Replayed": "true"} if is_replayed else None,
+        )
 
 
 class GetAndUpdateReferralView(APIView):

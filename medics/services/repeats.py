@@ -1,0 +1,73 @@
+"""A request that is sent again gets the first one's answer (docs: the contract's "Repeats")."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from django.db import transaction
+from rest_framework.exceptions import ValidationError
+
+from authentication.models import User
+from authentication.phone_numbers import phone_key
+
+from ..models import Referral, ReferralRequest
+from .referrals import create_referral
+
+KEY_LIFETIME = timedelta(hours=24)
+# The public client sends no key, and repeats a request after a failure of the network.
+BODY_LIFETIME = timedelta(seconds=120)
+
+
+@transaction.atomic
+def create_referral_once(
+    *,
+    practitioner: User,
+    key: str | None,
+    describe: Callable[[Referral], str],
+    **fields: Any,
+) -> tuple[str, bool]:
+    """The answer, as `describe` made it of the referral, and whether `key` got it before.
+
+    `fields` are those of create_referral, whose errors are raised, too. Raises ValidationError
+    under Idempotency-Key where the key came with another body.
+    """
+    digest = digest_of(**fields)
+    by_key, by_body = f"key:{key}", f"body:{digest}"
+    lifetimes = {by_key: KEY_LIFETIME} if key else {}
+    lifetimes[by_body] = BODY_LIFETIME
+    claimed = ReferralRequest.objects.claim(
+        practitioner=practitioner, digest=digest, lifetimes=lifetimes
+    )
+    mine = ReferralRequest.objects.filter(practitioner=practitioner)
+    first = mine.filter(token__in=lifetimes.keys() - claimed).order_by("-token").first()
+    if first is None:
+        referral = create_referral(practitioner=practitioner, **fields)
+        first = ReferralRequest(referral=referral, answer=describe(referral))
+    elif first.body_digest != digest:
+        raise ValidationError(
+            {"Idempotency-Key": ["This key was used with another request before."]}
+        )
+    if claimed:
+        mine.filter(token__in=claimed).update(referral=first.referral_id, answer=first.answer)
+    return first.answer, first.token == by_key
+
+
+def digest_of(
+    *,
+    branch_id: int,
+    test_ids: list[int],
+    patient_full_name_or_id: str,
+    patient_contact_number: str = "",
+    clinical_notes: str = "",
+) -> str:
+    """The same for bodies that say the same: case and spacing of a name aside, tests a set."""
+    said = [
+        branch_id,
+        sorted(set(test_ids)),
+        "".join(patient_full_name_or_id.split()).casefold(),
+        phone_key(patient_contact_number),
+        clinical_notes.strip(),
+    ]
+    return hashlib.sha256(orjson.dumps(said)).hexdigest()
