@@ -175,6 +175,8 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
+# One that is away must not hold up the requests that could do without it.
+REDIS_TIMEOUTS = {"socket_connect_timeout": 1, "socket_timeout": 1}
 CACHES: dict = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -185,8 +187,7 @@ if REDIS_URL:
     CACHES["default"] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        # A cache that is away must not hold up the requests that could do without it.
-        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+        "OPTIONS": REDIS_TIMEOUTS,
     }
 CACHES["default"]["KEY_PREFIX"] = "tetradx"
 
@@ -206,6 +207,9 @@ PASSWORD_HASHERS = [
 ]
 if ENVIRONMENT == "test":
     PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
+
+# Whether practitioners may make themselves an account.
+SELF_REGISTRATION = env.bool("SELF_REGISTRATION", default=True)
 
 # The region whose numbers may be written without a country code (ISO 3166-1).
 PHONE_DEFAULT_REGION = env.str("PHONE_DEFAULT_REGION", default="GH")

@@ -5,11 +5,16 @@ from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from rest_framework.exceptions import Throttled
+
+from _tetradx.client_address import client_address
 
 from .services import change_password
+from .throttles import give_the_try_back, limits_of_login, take_a_try
 
 # What somebody who is due to change the password may open.
 OPEN_UNTIL_CHANGED = {"password_change", "logout", "jsi18n"}
@@ -22,6 +27,20 @@ class LoginForm(AdminAuthenticationForm):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.fields["username"].widget.attrs.update(maxlength=MAX_SPELLING_LENGTH, inputmode="tel")
+
+    def clean(self) -> Any:
+        """Counts the try as the API counts its own."""
+        limits = limits_of_login(
+            phone_number=self.cleaned_data.get("username", ""),
+            address=client_address(self.request.META if self.request else {}),
+        )
+        try:
+            take_a_try(limits)
+        except Throttled as throttled:
+            raise ValidationError(str(throttled)) from None
+        cleaned = super().clean()
+        give_the_try_back(limits)
+        return cleaned
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):

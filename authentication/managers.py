@@ -33,5 +33,8 @@ class UserManager(BaseUserManager.from_queryset(DerivesColumnsQuerySet["User"]))
         )
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Finds the user by any spelling of the phone number; Django's login calls this."""
-        return self.get(phone_key=phone_key(username or ""))
+        """Finds the user by any spelling of the phone number; Django's login calls this.
+
+        With the facility that he administers, which the login's answer names.
+        """
+        return self.select_related("administered_facility").get(phone_key=phone_key(username or ""))

@@ -122,3 +122,18 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Try(models.Model):
+    """How often something was tried. `authentication.throttles` counts here, in SQL."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    number = models.IntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+    next_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "tries"
+
+    def __str__(self) -> str:
+        return self.name

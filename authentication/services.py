@@ -1,17 +1,37 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
 from django.db import transaction
 from django.db.models import Exists, OuterRef
-from rest_framework.exceptions import AuthenticationFailed, ValidationError
+from django.utils import timezone
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, ValidationError
 from rest_framework_simplejwt.exceptions import TokenError
 
 from _tetradx.exceptions import refuse_duplicate
 
 from .models import Session, User
+from .throttles import (
+    give_the_try_back,
+    limits_of_login,
+    limits_of_registration,
+    take_a_try,
+)
 from .tokens import RefreshToken
+
+
+def register(*, address: str, **fields: Any) -> User:
+    """An account that somebody makes for himself.
+
+    Raises PermissionDenied where the operator has closed registration, Throttled where too many
+    came from the address, and what create_account raises.
+    """
+    if not settings.SELF_REGISTRATION:
+        raise PermissionDenied("Registration is closed. Ask your administrator for an account.")
+    take_a_try(limits_of_registration(address=address))
+    return create_account(**fields)
 
 
 def create_account(**fields: Any) -> User:
@@ -24,24 +44,38 @@ def create_account(**fields: Any) -> User:
         return User.objects.create_user(**fields)
 
 
-def log_in(*, phone_number: str, password: str) -> tuple[User, RefreshToken] | None:
+def log_in(*, phone_number: str, password: str, address: str) -> tuple[User, RefreshToken] | None:
     """Opens a session. None where the number, the password or the account is not good.
 
-    Django's backend hashes the password also where nobody has the number, so that the time
-    that an answer takes does not tell who is registered.
+    Raises Throttled where too many tries came before, at the number or from the address. Django's
+    backend hashes the password also where nobody has the number, so that the time that an answer
+    takes does not tell who is registered.
     """
+    limits = limits_of_login(phone_number=phone_number, address=address)
+    take_a_try(limits)
     checked = authenticate(username=phone_number, password=password)
-    if checked is None:
+    login = open_checked_session(checked, password=password) if checked else None
+    if login:
+        give_the_try_back(limits)
+    return login
+
+
+@transaction.atomic
+def open_checked_session(checked: User, *, password: str) -> tuple[User, RefreshToken] | None:
+    """None where the user was changed or disabled since the password was checked.
+
+    Such a change ends all sessions; it must not miss this one, which waits for it at the user's
+    row.
+    """
+    same = User.objects.filter(pk=checked.pk, password=checked.password, is_active=True)
+    if same.update(last_login=timezone.now()):
+        return checked, open_session(user=checked)
+    # Another login may just have renewed an old hash of the same password.
+    user = User.objects.select_for_update().get(pk=checked.pk)
+    if not (user.is_active and user.check_password(password)):
         return None
-    with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=checked.pk)
-        # Disabled or changed since it was checked: that has ended all sessions but this one.
-        # Another login may also just have renewed an old hash of the same password.
-        is_same = user.password == checked.password or user.check_password(password)
-        if not (user.is_active and is_same):
-            return None
-        update_last_login(User, user)
-        return user, open_session(user=user)
+    update_last_login(User, user)
+    return user, open_session(user=user)
 
 
 def open_session(*, user: User) -> RefreshToken:

@@ -6,6 +6,7 @@ from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
+from _tetradx.client_address import client_address
 from _tetradx.renderers import PlainRenderer
 from _tetradx.schema import refuses
 
@@ -23,11 +24,13 @@ from .serializers import (
 from .services import (
     change_own_password,
     check_session,
-    create_account,
     end_session,
     log_in,
+    register,
     rotate_session,
 )
+
+TOO_MANY_TRIES = "Request was throttled. Expected available in 8 seconds."
 
 
 class PublicView(APIView):
@@ -44,10 +47,12 @@ class RegisterView(PublicView):
 
     @extend_schema(request=RegisterForm, responses={201: UserSerializer})
     @refuses({"phone_number": ["A user with this phone number already exists."]})
+    @refuses("Registration is closed. Ask your administrator for an account.", code=403)
+    @refuses(TOO_MANY_TRIES, code=429)
     def post(self, request):
         form = RegisterForm(data=request.data)
         form.is_valid(raise_exception=True)
-        user = create_account(**form.validated_data)
+        user = register(address=client_address(request.META), **form.validated_data)
         return Response(UserSerializer(user).data, status=status.HTTP_201_CREATED)
 
 
@@ -62,10 +67,11 @@ class LoginView(PublicView):
 
     @extend_schema(request=LoginForm, responses=LoginSerializer)
     @refuses({"phone_number_and_password": ["Invalid phone number or password."]})
+    @refuses(TOO_MANY_TRIES, code=429)
     def post(self, request):
         form = LoginForm(data=request.data)
         form.is_valid(raise_exception=True)
-        login = log_in(**form.validated_data)
+        login = log_in(address=client_address(request.META), **form.validated_data)
         if login is None:
             raise ValidationError(
                 {"phone_number_and_password": ["Invalid phone number or password."]}

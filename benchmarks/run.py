@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Any
 
 from django.db import connection
@@ -159,12 +160,13 @@ class Measurement:
         }
 
     def logins(self) -> list[Row]:
-        """At once, and a list that two people read all the while."""
+        """Of different people at once, and a list that two people read all the while."""
+        phone_numbers = cycle(network.PRACTITIONERS[20:])
         return self.together(
             (
                 "login, 20/s from 20 clients",
                 [""] * 20,
-                lambda caller: log_in(caller, network.PRACTITIONER_OF_100),
+                lambda caller: log_in(caller, next(phone_numbers)),
                 20,
             ),
             ("  the list of a branch, 20/s", self.readers(2), read_list, 20),

@@ -52,7 +52,7 @@ def fail(monkeypatch):
     """Makes registering fail in the way of the function given."""
 
     def fail(fault):
-        monkeypatch.setattr("authentication.views.create_account", lambda **fields: fault())
+        monkeypatch.setattr("authentication.services.create_account", lambda **fields: fault())
 
     return fail
 
@@ -431,7 +431,7 @@ def test_a_connection_that_breaks_is_unavailable_once(client, fail):
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(
-            "authentication.views.create_account", lambda **fields: break_connection()
+            "authentication.services.create_account", lambda **fields: break_connection()
         )
         assert_error(client.post(REGISTER, AMA), 503)
     connection.close_if_unusable_or_obsolete()

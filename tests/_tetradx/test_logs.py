@@ -46,7 +46,7 @@ def test_a_crash_is_logged_with_its_traceback_and_request(monkeypatch, log):
     def crash(**fields):
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr("authentication.views.create_account", crash)
+    monkeypatch.setattr("authentication.services.create_account", crash)
 
     APIClient(raise_request_exception=False).post(
         "/api/auth/register",

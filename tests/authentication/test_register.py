@@ -139,11 +139,11 @@ def test_a_dead_token_does_not_matter():
     assert register(client).status_code == 201
 
 
-def test_registering_takes_one_statement():
+def test_registering_takes_two_statements():
     with statements() as sent:
         register()
 
-    assert len(sent) == 1
+    assert len(sent) == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,182 @@
+"""Limits on what anybody can ask without a password: guessing one, and registering.
+
+DRF's throttles count in a cache by reading and writing, which tries at once get around, and know
+windows alone. Here a try is counted before the password is looked at, by one atomic step that all
+workers share: a script in Redis where REDIS_URL is set, else a function of the database
+(migration 0003), which also steps in while Redis is away. So a lost cache neither locks people out
+nor lets anybody guess.
+"""
+
+import hashlib
+import hmac
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import redis
+from django.conf import settings
+from django.db import connection
+from rest_framework.exceptions import Throttled
+
+from .phone_numbers import phone_key
+
+log = logging.getLogger("authentication.throttles")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """So many tries are free in a window that begins with the first; each further one makes the
+    next wait, the first time so long and then twice as long each time, up to a longest wait."""
+
+    free: int
+    window_seconds: int
+    first_wait_seconds: int
+    longest_wait_seconds: int
+
+
+GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS = Rule(5, 3600, 1, 900)
+# From many addresses: whoever owns the number still has a try a minute.
+GUESSES_AT_A_NUMBER = Rule(50, 3600, 60, 60)
+# A hospital shares one address.
+GUESSES_FROM_AN_ADDRESS = Rule(300, 600, 600, 600)
+REGISTRATIONS_FROM_AN_ADDRESS = Rule(300, 3600, 3600, 3600)
+
+Limits = list[tuple[str, Rule]]
+
+
+def limits_of_login(*, phone_number: str, address: str) -> Limits:
+    """In the order in which their rows are locked: from many to few that share one."""
+    number = phone_key(phone_number)
+    return [
+        (key("login", number, address), GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS),
+        (key("login from", address), GUESSES_FROM_AN_ADDRESS),
+        (key("login to", number), GUESSES_AT_A_NUMBER),
+    ]
+
+
+def limits_of_registration(*, address: str) -> Limits:
+    return [(key("register from", address), REGISTRATIONS_FROM_AN_ADDRESS)]
+
+
+def key(*parts: str) -> str:
+    """Tells nobody who reads the store which number or address it is about."""
+    text = "\0".join(parts).encode()
+    return hmac.new(settings.SECRET_KEY.encode(), text, hashlib.sha256).hexdigest()
+
+
+def take_a_try(limits: Limits) -> None:
+    """Counts it under each limit. Raises Throttled, and counts nothing, where one is reached."""
+    wait_seconds = in_store("take", limits)
+    if wait_seconds > 0:
+        raise Throttled(math.ceil(wait_seconds))
+
+
+def give_the_try_back(limits: Limits) -> None:
+    """It was no guess: the first limit is forgotten, the others are as before the try."""
+    in_store("give_back", [name for name, _ in limits])
+
+
+class Store(Protocol):
+    def take(self, limits: Limits) -> float:
+        """Seconds to wait; 0 where the try is counted."""
+        ...
+
+    def give_back(self, names: list[str]) -> None: ...
+
+
+class DatabaseStore:
+    def take(self, limits: Limits) -> float:
+        names, rules = zip(*limits, strict=True)
+        columns = [list(column) for column in zip(*map(astuple, rules), strict=True)]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT authentication_take_a_try(%s, %s, %s, %s, %s)", [list(names), *columns]
+            )
+            return cursor.fetchone()[0]
+
+    def give_back(self, names: list[str]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "WITH forgotten AS (DELETE FROM authentication_try WHERE name = %s)"
+                " UPDATE authentication_try SET number = greatest(number - 1, 0)"
+                " WHERE name = ANY (%s)",
+                [names[0], names[1:]],
+            )
+
+
+# As authentication_take_a_try of migration 0003. KEYS: names; ARGV: the rules, one after the other.
+TAKE = """
+local now = redis.call('TIME')
+now = now[1] + now[2] / 1e6
+local wait, states = 0, {}
+for i, name in ipairs(KEYS) do
+    local state = redis.call('HMGET', name, 'number', 'expires_at', 'next_at')
+    local number, expires_at, next_at = unpack(state)
+    local free = tonumber(ARGV[4 * i - 3])
+    if not expires_at or tonumber(expires_at) <= now then
+        number, expires_at, next_at = 0, now + ARGV[4 * i - 2], now
+    end
+    states[i] = {tonumber(number), tonumber(expires_at), tonumber(next_at)}
+    if states[i][1] >= free and states[i][3] > now then
+        wait = math.max(wait, states[i][3] - now)
+    end
+end
+if wait > 0 then
+    return tostring(wait)
+end
+for i, name in ipairs(KEYS) do
+    local number, expires_at, next_at = unpack(states[i])
+    number = number + 1
+    local over = number - ARGV[4 * i - 3]
+    if over >= 0 then
+        next_at = now + math.min(ARGV[4 * i - 1] * 2 ^ math.min(over, 30), ARGV[4 * i])
+    end
+    redis.call('HSET', name, 'number', number, 'expires_at', expires_at, 'next_at', next_at)
+    redis.call('EXPIRE', name, math.ceil(expires_at - now))
+end
+return '0'
+"""
+
+GIVE_BACK = """
+redis.call('DEL', KEYS[1])
+for i = 2, #KEYS do
+    if tonumber(redis.call('HGET', KEYS[i], 'number') or 0) > 0 then
+        redis.call('HINCRBY', KEYS[i], 'number', -1)
+    end
+end
+"""
+
+
+class RedisStore:
+    def __init__(self, client: redis.Redis):
+        self.take_script = client.register_script(TAKE)
+        self.give_back_script = client.register_script(GIVE_BACK)
+
+    def take(self, limits: Limits) -> float:
+        names = self.named(name for name, _ in limits)
+        arguments = [value for _, rule in limits for value in astuple(rule)]
+        return float(self.take_script(keys=names, args=arguments))
+
+    def give_back(self, names: list[str]) -> None:
+        self.give_back_script(keys=self.named(names))
+
+    @staticmethod
+    def named(names: Iterable[str]) -> list[str]:
+        return [f"tetradx:try:{name}" for name in names]
+
+
+@cache
+def redis_store(url: str) -> RedisStore:
+    return RedisStore(redis.Redis.from_url(url, **settings.REDIS_TIMEOUTS))
+
+
+def in_store(method: str, argument: Any) -> Any:
+    if settings.REDIS_URL:
+        try:
+            return getattr(redis_store(settings.REDIS_URL), method)(argument)
+        except redis.RedisError as error:
+            log.warning("Redis is away, the database counts: %s", type(error).__name__)
+    return getattr(DatabaseStore(), method)(argument)

