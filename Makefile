@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup env run dev test check bench bench-quick shell db db-stop
+.PHONY: help setup env run dev test check bench bench-quick shell backup restore db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -62,6 +62,12 @@ bench-quick: setup ## The same at one size; fails under half of the floor (minut
 shell: export ENVIRONMENT := demo
 shell: setup ## Open Python on the demo's database, or run the script on standard input
 	@exec $(MANAGE) shell
+
+backup: ## Dump the stack's database into var/backups, and check the dump by restoring it
+	@exec $(PYTHON) scripts/backup.py make
+
+restore: ## Put the dump FILE= in the database's place; what was there is kept beside it
+	@exec $(PYTHON) scripts/backup.py restore "$(FILE)"
 
 db: setup ## Start the database alone, to stay up until db-stop; prints its DATABASE_URL
 	@exec $(DATABASE) start
