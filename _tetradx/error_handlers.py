@@ -1,6 +1,7 @@
 """The one place that shapes errors: `{"status": "error", "code": "400", "detail": …}`."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -13,7 +14,13 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
-from .exceptions import BadRequest, Conflict, RequestTooLarge, ServiceUnavailable
+from .exceptions import (
+    RETRY_AFTER_SECONDS,
+    BadRequest,
+    Conflict,
+    RequestTooLarge,
+    ServiceUnavailable,
+)
 from .logs import database_fault
 from .renderers import PlainRenderer
 
@@ -103,4 +110,26 @@ def error_view(status: HTTPStatus, admin_view):
 bad_request = error_view(HTTPStatus.BAD_REQUEST, defaults.bad_request)
 permission_denied = error_view(HTTPStatus.FORBIDDEN, defaults.permission_denied)
 page_not_found = error_view(HTTPStatus.NOT_FOUND, defaults.page_not_found)
-server_error = error_view(HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
+crashed = error_view(HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
+
+
+def unavailable_page(request: HttpRequest) -> HttpResponse:
+    """Without a template of the admin's: each would ask the database who is signed in."""
+    page = defaults.ERROR_PAGE_TEMPLATE % {
+        "title": HTTPStatus.SERVICE_UNAVAILABLE.phrase,
+        "details": ServiceUnavailable.default_detail,
+    }
+    return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+unavailable = error_view(HTTPStatus.SERVICE_UNAVAILABLE, unavailable_page)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """What failed outside DRF's views: the admin site, and middleware."""
+    error = sys.exception()
+    if error is None or not isinstance(as_api_exception(error), ServiceUnavailable):
+        return crashed(request)
+    response = unavailable(request)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

@@ -3,7 +3,8 @@ import json
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
@@ -11,7 +12,7 @@ from rest_framework.throttling import BaseThrottle
 from _tetradx.wsgi import application
 from authentication.models import User
 from authentication.views import RegisterView
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -437,6 +438,43 @@ def test_a_connection_that_breaks_is_unavailable_once(client, fail):
     connection.close_if_unusable_or_obsolete()
 
     assert client.post(REGISTER, AMA).status_code == 201
+
+
+def assert_unavailable_page(answer):
+    assert answer.status_code == 503
+    assert answer["Content-Type"].startswith("text/html")
+    assert int(answer["Retry-After"]) > 0
+    assert answer["X-Request-ID"]
+    assert b"Service Unavailable" in answer.content
+    assert b"Traceback" not in answer.content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_admin_site_without_a_database_is_a_page_that_says_so():
+    UserFactory(phone_number="0244123456", is_staff=True)
+    browser = Client(raise_request_exception=False)
+    browser.login(username="0244123456", password=PASSWORD)
+    connection.close()
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
+        assert_unavailable_page(browser.get("/admin/"))
+        login = {"username": "0244123456", "password": PASSWORD}
+        assert_unavailable_page(browser.post("/admin/login/", login))
+
+    assert browser.get("/admin/").status_code == 200
+
+
+def test_a_database_that_goes_in_middleware_is_unavailable_in_the_envelope(client, monkeypatch):
+    def fail(*args):
+        raise OperationalError("patient Akosua")
+
+    monkeypatch.setattr("corsheaders.middleware.CorsMiddleware.add_response_headers", fail)
+
+    answer = client.get("/api/medics/facilities")
+
+    assert "Akosua" not in assert_error(answer, 503)
+    assert int(answer["Retry-After"]) > 0
 
 
 # Crashes
