@@ -50,6 +50,10 @@ def kept_secret(name: str) -> str:
 
 
 SECRET_KEY = kept_secret("SECRET_KEY")
+# What was signed with an earlier key is still believed: docs/operations.md says when to drop it.
+SECRET_KEY_FALLBACKS = listed("SECRET_KEY_FALLBACKS")
+if any(len(key) < 50 for key in SECRET_KEY_FALLBACKS):
+    raise ImproperlyConfigured("SECRET_KEY_FALLBACKS has a key of less than 50 characters.")
 JWT_SIGNING_KEY = kept_secret("JWT_SIGNING_KEY")
 
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
@@ -79,6 +83,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "import_export",
+    "_tetradx",
     "authentication",
     "medics",
 ]
@@ -99,6 +104,10 @@ MIDDLEWARE = [
 
 if not PRODUCTION:
     INSTALLED_APPS += ["demo", "benchmarks"]
+
+if ENVIRONMENT == "test":
+    # Its command is a part of `make check`.
+    INSTALLED_APPS += ["django_migration_linter"]
 
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
@@ -151,10 +160,18 @@ def database() -> dict:
     raise ImproperlyConfigured("Set DATABASE_URL, or DB_NAME, DB_USER, DB_PASSWORD and DB_HOST.")
 
 
-SESSION_TIMEOUTS_MS = {
+DB_POOLING = env.str("DB_POOLING", default="")
+if DB_POOLING not in {"", "transaction"}:
+    raise ImproperlyConfigured(f"DB_POOLING is {DB_POOLING!r}; it can be transaction, or empty.")
+
+# What each session of the database is told. Times are in milliseconds, 0 is none.
+DB_SESSION_SETTINGS: dict[str, int | str] = {
     "statement_timeout": env.int("DB_STATEMENT_TIMEOUT_MS", default=30_000),
     "lock_timeout": env.int("DB_LOCK_TIMEOUT_MS", default=10_000),
     "idle_in_transaction_session_timeout": env.int("DB_IDLE_IN_TRANSACTION_MS", default=60_000),
+    # The planner takes a search for costlier than it is, and would have it compiled for hundreds
+    # of milliseconds to save a few.
+    "jit": "off",
 }
 DATABASES = {"default": database()}
 DATABASES["default"].update(
@@ -170,8 +187,15 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     keepalives_count=3,
     tcp_user_timeout=30_000,
     application_name=env.str("DB_APPLICATION_NAME", default="tetradx"),
-    options=" ".join(f"-c {name}={value}" for name, value in SESSION_TIMEOUTS_MS.items()),
 )
+if DB_POOLING:
+    # The next transaction may get another of the pool's sessions. So a cursor must not outlive its
+    # own, and a session's settings are the role's (set_session_defaults): docs/pgbouncer.md.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+else:
+    DATABASES["default"]["OPTIONS"]["options"] = " ".join(
+        f"-c {name}={value}" for name, value in DB_SESSION_SETTINGS.items()
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")

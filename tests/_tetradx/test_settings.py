@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 PRODUCTION = {
     "SECRET_KEY": "s" * 50,
@@ -225,6 +226,68 @@ def test_statements_and_locks_time_out(load):
     assert "-c statement_timeout=30000" in options
     assert "-c lock_timeout=10000" in options
     assert "-c idle_in_transaction_session_timeout=60000" in options
+
+
+def test_every_time_limit_of_the_database_has_a_variable(load):
+    database = load(
+        {
+            **PRODUCTION,
+            "CONN_MAX_AGE": "1",
+            "DB_CONNECT_TIMEOUT_S": "2",
+            "DB_STATEMENT_TIMEOUT_MS": "3",
+            "DB_LOCK_TIMEOUT_MS": "4",
+            "DB_IDLE_IN_TRANSACTION_MS": "0",
+            "DB_APPLICATION_NAME": "ward",
+        }
+    )["DATABASES"]["default"]
+
+    assert database["CONN_MAX_AGE"] == 1
+    assert database["CONN_HEALTH_CHECKS"] is True
+    assert database["OPTIONS"]["connect_timeout"] == 2
+    assert database["OPTIONS"]["application_name"] == "ward"
+    assert database["OPTIONS"]["options"] == (
+        "-c statement_timeout=3 -c lock_timeout=4"
+        " -c idle_in_transaction_session_timeout=0 -c jit=off"
+    )
+
+
+@pytest.mark.django_db
+def test_sessions_are_as_the_settings_say():
+    with connection.cursor() as cursor:
+        for name, value in settings.DB_SESSION_SETTINGS.items():
+            cursor.execute("SELECT setting FROM pg_settings WHERE name = %s", [name])
+            assert cursor.fetchone() == (str(value),)
+
+
+def test_a_pool_of_sessions_is_sent_no_session_settings(load):
+    database = load({**PRODUCTION, "DB_POOLING": "transaction"})["DATABASES"]["default"]
+
+    assert "options" not in database["OPTIONS"]
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert "DISABLE_SERVER_SIDE_CURSORS" not in load(PRODUCTION)["DATABASES"]["default"]
+
+
+def test_a_pooling_that_is_unknown_is_refused(load):
+    with pytest.raises(ImproperlyConfigured, match="DB_POOLING"):
+        load({**PRODUCTION, "DB_POOLING": "session"})
+
+
+# The keys
+
+
+def test_earlier_keys_are_still_believed(load):
+    earlier = ["a" * 50, "b" * 50]
+
+    loaded = load({**PRODUCTION, "SECRET_KEY_FALLBACKS": ",".join(earlier)})
+
+    assert loaded["SECRET_KEY_FALLBACKS"] == earlier
+    assert load(PRODUCTION)["SECRET_KEY_FALLBACKS"] == []
+
+
+def test_a_short_earlier_key_is_refused_and_not_repeated(load):
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY_FALLBACKS") as refusal:
+        load({**PRODUCTION, "SECRET_KEY_FALLBACKS": f"{'a' * 50},hunter2"})
+    assert "hunter2" not in str(refusal.value)
 
 
 # The other environments
