@@ -128,8 +128,8 @@ unavailable = error_view(HTTPStatus.SERVICE_UNAVAILABLE, unavailable_page)
 def server_error(request: HttpRequest) -> HttpResponse:
     """What failed outside DRF's views: the admin site, and middleware."""
     error = sys.exception()
-    if error is None or not isinstance(as_api_exception(error), ServiceUnavailable):
-        return crashed(request)
-    response = unavailable(request)
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+    if isinstance(error, Exception) and isinstance(as_api_exception(error), ServiceUnavailable):
+        response = unavailable(request)
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+    return crashed(request)
