@@ -39,12 +39,13 @@ test: setup ## Run every test with coverage, or those that ARGS="-k word" names
 	@exec $(ON_DATABASE) -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: export ENVIRONMENT := test
-check: setup ## Lint, types, image, migrations, production settings, API schema
+check: setup ## Lint, types, image, migrations and their locks, production settings, API schema
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(ON_DATABASE) -m mypy
 	.venv/bin/hadolint Dockerfile
 	$(MANAGE) makemigrations --check --dry-run
+	LOG_LEVEL=WARNING $(MANAGE) lintmigrations --warnings-as-errors --quiet ok
 	@echo manage.py check --deploy --fail-level WARNING
 	@exec env ENVIRONMENT=production \
 		SECRET_KEY="$(RANDOM_KEY)" JWT_SIGNING_KEY="$(RANDOM_KEY)" \
