@@ -6,8 +6,9 @@
     embedded_postgres.py url                  print DATABASE_URL
 
 It starts with its first user and stops with its last one, and what it holds stays
-under var/postgres (TETRADX_VAR names another var). DATABASE_URL or DB_HOST in the
-environment wins: then nothing is started.
+under var/postgres (TETRADX_VAR names another var, and TETRADX_POSTGRES settings of its
+server, such as "port=5433 jit=off"). DATABASE_URL or DB_HOST in the environment wins:
+then nothing is started.
 """
 
 import fcntl
@@ -39,7 +40,6 @@ PIN = HOME / "pinned"
 
 PROGRAMS = ("initdb", "pg_ctl", "pg_isready", "postgres")
 NAME = "tetradx"
-SOCKET = ".s.PGSQL.5432"
 # sun_path takes 107 bytes on Linux and 103 on macOS.
 SOCKET_PATH_BYTES = 103
 START_SECONDS = 15
@@ -56,6 +56,10 @@ SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_messages": "log",
 }
+SETTINGS |= dict(
+    setting.split("=", 1) for setting in shlex.split(os.environ.get("TETRADX_POSTGRES", ""))
+)
+SOCKET = f".s.PGSQL.{SETTINGS['port']}"
 
 # PostgreSQL refuses to run as root. In a user namespace root is somebody else, and
 # nothing needs another owner.
@@ -204,7 +208,8 @@ def major_version() -> int:
 
 def accepts_connections() -> bool:
     # pg_ctl status believes a postmaster.pid that a crash left behind.
-    return call("pg_isready", "-h", str(socket_folder()), "-t", "10").returncode == 0
+    server = ("-h", str(socket_folder()), "-p", SETTINGS["port"])
+    return call("pg_isready", *server, "-t", "10").returncode == 0
 
 
 def server_processes() -> list[int]:

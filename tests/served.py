@@ -38,7 +38,7 @@ def serving(
 ) -> Iterator[tuple[str, int]]:
     """Host and port of a running gunicorn, which ends with the block; `output` gets its log.
 
-    `variables` are set in its environment.
+    `variables` are set in its environment; DATABASE_URL may name another database than the test's.
     """
     host, port = "127.0.0.1", free_port()
     server = subprocess.Popen(
@@ -46,7 +46,7 @@ def serving(
         cwd=settings.BASE_DIR,
         env={
             **os.environ,
-            "DATABASE_URL": database_url(),
+            "DATABASE_URL": variables.pop("DATABASE_URL", "") or database_url(),
             "ENVIRONMENT": "test",
             "HOST": host,
             "PORT": str(port),

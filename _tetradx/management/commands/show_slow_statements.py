@@ -10,7 +10,7 @@ ORDERS = {"total": "total_exec_time", "mean": "mean_exec_time", "calls": "calls"
 WITHOUT_VALUES = r"^\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\M"
 
 STATEMENTS = """
-    SELECT calls, round(total_exec_time::numeric / 1000, 1), round(mean_exec_time::numeric, 1),
+    SELECT calls, round(total_exec_time::numeric / 1000, 2), round(mean_exec_time::numeric, 1),
         round(max_exec_time::numeric, 1), rows, regexp_replace(query, '\\s+', ' ', 'g')
     FROM pg_stat_statements
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())

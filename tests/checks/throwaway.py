@@ -1,0 +1,119 @@
+"""A PostgreSQL of a check's own, over TCP and with a password, that can be stopped and frozen."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psycopg2
+
+from tests.served import free_port
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+SCRIPT = BASE_DIR / "scripts" / "embedded_postgres.py"
+
+# The socket's folder lets in its owner alone, TCP whoever has the password.
+ACCESS = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+
+
+class Server:
+    def __init__(self, var: Path, settings: dict[str, str]):
+        self.var, self.port = var, free_port()
+        self.password = secrets.token_urlsafe(24)
+        settings = {"listen_addresses": "127.0.0.1", "port": str(self.port), **settings}
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("DATABASE_URL", "DB_HOST")
+        } | {
+            "TETRADX_VAR": str(var),
+            "TETRADX_POSTGRES": " ".join(f"{name}={value}" for name, value in settings.items()),
+        }
+
+    @property
+    def url(self) -> str:
+        return f"postgres://tetradx:{self.password}@127.0.0.1:{self.port}/tetradx"
+
+    def script(self, command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), command],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def start(self) -> None:
+        """Returns once connections are accepted."""
+        self.script("start")
+
+    def stop(self) -> None:
+        """Ends what is being done, as a restart of the database does."""
+        self.script("stop")
+
+    def take_passwords(self) -> None:
+        (self.var / "postgres" / "cluster" / "pg_hba.conf").write_text(ACCESS)
+        with closing(psycopg2.connect(self.script("url"))) as connection, connection:
+            cursor = connection.cursor()
+            cursor.execute("ALTER ROLE tetradx PASSWORD %s", [self.password])
+            cursor.execute("SELECT pg_reload_conf()")
+
+    def query(self, sql: str) -> list[tuple]:
+        with closing(psycopg2.connect(self.url)) as connection, connection:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def manage(self, *arguments: str, **variables: str) -> str:
+        """What manage.py prints, on this server's database."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=BASE_DIR,
+            env={**os.environ, "ENVIRONMENT": "test", "DATABASE_URL": self.url, **variables},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def processes(self) -> list[int]:
+        cluster = self.var / "postgres" / "cluster"
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink() == cluster:
+                    found.append(int(process.name))
+        return found
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It keeps every connection, takes new ones, and answers nothing. Linux only."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def signal(self, number: int) -> None:
+        for process in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+
+@contextmanager
+def throwaway_server(**settings: str) -> Iterator[Server]:
+    """A running server with an empty database, which is gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="tetradx-", ignore_cleanup_errors=True) as folder:
+        server = Server(Path(folder).resolve() / "var", settings)
+        server.start()
+        try:
+            server.take_passwords()
+            yield server
+        finally:
+            server.stop()
