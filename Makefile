@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup env run dev test check bench bench-quick shell backup restore db db-stop
+.PHONY: help setup env run dev test check bench bench-quick shell backup restore outage-check pgbouncer-check \
+	db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -13,11 +14,14 @@ MANAGE := $(ON_DATABASE) manage.py
 ALL_TESTS := -n auto --cov --cov-report=term:skip-covered --cov-fail-under=95
 RANDOM_KEY := $$($(VENV_PYTHON) -c 'import secrets; print(secrets.token_urlsafe(64))')
 
+# On a database of its own, whatever else is named.
+CHECK = env ENVIRONMENT=test DATABASE_URL=postgres://127.0.0.1/none $(VENV_PYTHON) -m tests.checks
+
 # Each recipe that stays in the foreground is one exec: make passes SIGTERM to its
 # direct child and to nobody else.
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.complete ## Install what development needs, into .venv (the others do it as needed)
 
@@ -69,6 +73,9 @@ backup: ## Dump the stack's database into var/backups, and check the dump by res
 
 restore: ## Put the dump FILE= in the database's place; what was there is kept beside it
 	@exec $(PYTHON) scripts/backup.py restore "$(FILE)"
+
+outage-check: setup ## What clients are answered while a database is stopped and frozen (a minute)
+	@exec $(CHECK).outage $(ARGS)
 
 db: setup ## Start the database alone, to stay up until db-stop; prints its DATABASE_URL
 	@exec $(DATABASE) start
