@@ -77,6 +77,9 @@ restore: ## Put the dump FILE= in the database's place; what was there is kept b
 outage-check: setup ## What clients are answered while a database is stopped and frozen (a minute)
 	@exec $(CHECK).outage $(ARGS)
 
+pgbouncer-check: setup ## The main job through a real PgBouncer, which must be installed
+	@exec $(CHECK).pgbouncer
+
 db: setup ## Start the database alone, to stay up until db-stop; prints its DATABASE_URL
 	@exec $(DATABASE) start
 

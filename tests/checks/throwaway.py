@@ -70,12 +70,13 @@ class Server:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
-    def manage(self, *arguments: str, **variables: str) -> str:
+    def manage(self, *arguments: str, input: str = "") -> str:  # noqa: A002 (subprocess's name)
         """What manage.py prints, on this server's database."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
-            env={**os.environ, "ENVIRONMENT": "test", "DATABASE_URL": self.url, **variables},
+            env={**os.environ, "ENVIRONMENT": "test", "DATABASE_URL": self.url},
+            input=input,
             stdout=subprocess.PIPE,
             text=True,
             check=True,

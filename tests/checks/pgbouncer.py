@@ -1,0 +1,223 @@
+"""The main job through a real PgBouncer that pools transactions.
+
+    make pgbouncer-check
+
+gunicorn has eight threads, and PgBouncer two sessions of a throwaway database for them all. Six
+practitioners register, log in, refer and list, and two technicians receive and complete, all at
+once. It fails where an answer is not the expected one, where the history names anybody but who made
+a change, or where a session lacks its time limits.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+
+from tests.checks.throwaway import Server, throwaway_server
+from tests.served import Caller, free_port, serving
+
+SESSIONS = 2
+PRACTITIONERS, REFERRALS_OF_EACH = 6, 5
+PASSWORD, CHOSEN_PASSWORD = "Passw0rd!x", "Chosen-Pass-1"
+EFUA, TECHNICIANS = "0244000001", ["0244000002", "0244000003"]
+
+# docs/pgbouncer.md explains each line.
+CONFIGURATION = """
+[databases]
+tetradx = host=127.0.0.1 port={server_port} dbname=tetradx
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {folder}/userlist.txt
+admin_users = tetradx
+pool_mode = transaction
+default_pool_size = {sessions}
+max_client_conn = 200
+query_wait_timeout = 10
+"""
+
+
+@contextmanager
+def pgbouncer(server: Server) -> Iterator[str]:
+    """The URL of the server's database through a PgBouncer that runs as long as the block."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    if program is None:
+        raise SystemExit("There is no pgbouncer here. Debian's package: apt-get install pgbouncer")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="tetradx-pgbouncer-") as name:
+        folder = Path(name)
+        configuration = CONFIGURATION.format(
+            server_port=server.port, port=port, folder=folder, sessions=SESSIONS
+        )
+        if os.geteuid() == 0:
+            # It refuses to be root, and reads what it is given once it is not.
+            configuration += "user = nobody\n"
+            folder.chmod(0o755)
+        (folder / "pgbouncer.ini").write_text(configuration)
+        (folder / "userlist.txt").write_text(f'"tetradx" "{server.password}"\n')
+        with open(folder / "log", "w+") as log:
+            running = subprocess.Popen([program, str(folder / "pgbouncer.ini")], stderr=log)
+            try:
+                wait_for(running, port, Path(log.name))
+                yield f"postgres://tetradx:{server.password}@127.0.0.1:{port}/tetradx"
+            finally:
+                running.terminate()
+                running.wait(timeout=10)
+
+
+def wait_for(running: subprocess.Popen, port: int, log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and running.poll() is None:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"pgbouncer did not come up:\n{log.read_text()}")
+
+
+def signed_in(address: tuple[str, int], phone_number: str, *, new: bool = False) -> Caller:
+    caller = Caller(*address)
+    caller.log_in(phone_number, PASSWORD)
+    if new:
+        expect(
+            caller(
+                "POST",
+                "/api/medics/change-password",
+                {
+                    "current_password": PASSWORD,
+                    "new_password": CHOSEN_PASSWORD,
+                    "confirm_new_password": CHOSEN_PASSWORD,
+                },
+            )
+        )
+    return caller
+
+
+def expect(answered: tuple[int, dict], status: int = 200) -> dict:
+    found, answer = answered
+    if found != status:
+        raise SystemExit(f"Answered {found} in place of {status}: {answer.get('detail')}")
+    return answer.get("data", {})
+
+
+def main_job(address: tuple[str, int]) -> int:
+    """How many referrals were made, received and completed."""
+    efua = signed_in(address, EFUA, new=True)
+    branch = expect(efua("POST", "/api/medics/branches/add", {"name": "Legon"}), 201)["id"]
+    catalogue = {"name": "Haematology", "tests": [{"name": "Full blood count", "price": 60}]}
+    [test] = expect(efua("POST", "/api/utilities/add-test-types", catalogue))["tests"]
+    for phone_number in TECHNICIANS:
+        technician = {"full_name": "Kofi Boateng", "phone_number": phone_number}
+        technician |= {"branch_id": branch, "password": PASSWORD}
+        expect(efua("POST", "/api/medics/lab-technicians/add", technician), 201)
+    technicians = [signed_in(address, number, new=True) for number in TECHNICIANS]
+
+    def refer(number: int) -> list[dict]:
+        ama, phone_number = Caller(*address), f"02440001{number:02}"
+        account = {"full_name": "Ama Serwaa", "phone_number": phone_number, "password": PASSWORD}
+        expect(ama("POST", "/api/auth/register", account), 201)
+        ama.log_in(phone_number, PASSWORD)
+        made = []
+        for patient in range(REFERRALS_OF_EACH):
+            # The same patients for all, so that they wait for each other's advisory lock.
+            referral = {"patient_full_name_or_id": f"Patient {patient}", "tests": [test["id"]]}
+            created = ama("POST", "/api/medics/referral", {**referral, "branch_id": branch})
+            made.append(expect(created, 201))
+            listed = expect(ama("GET", "/api/medics/referrals/practitioner?search_query=patient"))
+            if listed["data_summary"]["total_referrals"] != len(made):
+                raise SystemExit("A list lacks what was just referred.")
+        return made
+
+    def complete(referral: dict) -> None:
+        technician = technicians[sum(map(ord, referral["referral_id"])) % len(technicians)]
+        path = f"/api/medics/referral/{referral['referral_id']}"
+        expect(technician("PUT", path, {"status": "Received"}))
+        for test in referral["tests"]:
+            tests = f"/api/medics/referral-tests/{test['test_id']}/status"
+            expect(technician("PUT", tests, {"status": "Completed"}))
+        expect(technician("GET", "/api/medics/referrals/technician?page_size=100"))
+        expect(technician("PUT", path, {"status": "Completed"}))
+
+    with ThreadPoolExecutor(PRACTITIONERS + len(technicians)) as pool:
+        referrals = [made for each in pool.map(refer, range(PRACTITIONERS)) for made in each]
+        list(pool.map(complete, referrals))
+    return len(referrals)
+
+
+def check_history(server: Server, referrals: int) -> None:
+    changes = server.query(
+        "SELECT phone_number, count(*) FROM medics_statuschange"
+        " LEFT JOIN authentication_user ON authentication_user.id = changed_by_id GROUP BY 1"
+    )
+    if {who for who, _ in changes} != set(TECHNICIANS):
+        raise SystemExit("The history names somebody who changed nothing, or nobody.")
+    if sum(number for _, number in changes) != 3 * referrals:
+        raise SystemExit("The history lacks a change.")
+
+
+def check_sessions(server: Server, through_pool: str) -> int:
+    """How many sessions the pool has used."""
+    with closing(psycopg2.connect(through_pool)) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),"
+            " current_setting('jit'), current_setting('tetradx.user_id', true)"
+        )
+        found = cursor.fetchone()
+    if found not in [("30s", "10s", "off", None), ("30s", "10s", "off", "")]:
+        raise SystemExit(f"A session of the pool has other settings: {found}")
+    [(sessions,)] = server.query(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    if not 0 < sessions <= SESSIONS:
+        raise SystemExit(f"{sessions} sessions are open in place of at most {SESSIONS}.")
+    return sessions
+
+
+def check_refusal(server: Server, through_pool: str) -> None:
+    """That DB_POOLING is needed."""
+    try:
+        psycopg2.connect(through_pool, options="-c statement_timeout=1").close()
+    except psycopg2.OperationalError as refusal:
+        if "options" in str(refusal):
+            return
+        raise
+    raise SystemExit("PgBouncer no longer refuses options: docs/pgbouncer.md says it does.")
+
+
+def main() -> None:
+    with throwaway_server() as server:
+        # Past the pool, as in production.
+        server.manage("migrate", "--verbosity=0")
+        server.manage("set_session_defaults")
+        facility = ("Korle Laboratory", "--admin-name=Efua Asante", f"--admin-phone={EFUA}")
+        server.manage("create_facility", *facility, input=PASSWORD)
+        with pgbouncer(server) as url, tempfile.TemporaryFile() as log:
+            with serving(log, DATABASE_URL=url, DB_POOLING="transaction") as address:
+                start = time.monotonic()
+                referrals = main_job(address)
+                seconds = time.monotonic() - start
+                sessions = check_sessions(server, url)
+            check_history(server, referrals)
+            check_refusal(server, url)
+    print(
+        f"{referrals} referrals made, received and completed in {seconds:.1f} s by eight threads"
+        f" over {sessions} sessions; every change is in the history under its technician."
+    )
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
+    main()
