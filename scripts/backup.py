@@ -46,6 +46,14 @@ ORDER BY nspname, relname
 """
 
 
+# A dump does not tell whose the database was; the service's role must own what it migrates.
+OWNER_AS_OF_TABLES = """
+SELECT format('ALTER DATABASE %I OWNER TO %I', current_database(), tableowner)
+FROM pg_tables WHERE tablename = 'django_migrations'
+\\gexec
+"""
+
+
 def at_server(*command: str) -> list[str]:
     return [*PREFIX, "sh", "-c", LOGIN, "sh", *command]
 
@@ -127,6 +135,7 @@ def fill(database: str, file: IO[bytes]) -> None:
     program = at_server("pg_restore", "--exit-on-error", f"--dbname={database}")
     if subprocess.run(program, stdin=file).returncode != 0:
         raise SystemExit("The dump cannot be restored; see above.")
+    ask(OWNER_AS_OF_TABLES, database)
     # Without statistics the first hours' plans would be those of empty tables.
     ask("SET statement_timeout = 0; ANALYZE;", database)
 

@@ -187,6 +187,33 @@ def test_the_service_goes_on_when_the_database_was_put_in_place(made, backup):
         assert call("GET", "/api/medics/facilities")[0] == 200
 
 
+@pytest.fixture
+def service_role():
+    """A role that owns the table of migrations, as the service's does; the server has others."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        [me] = cursor.fetchone()
+        cursor.execute("CREATE ROLE korle")
+        cursor.execute("ALTER TABLE django_migrations OWNER TO korle")
+    yield "korle"
+    execute(f"ALTER TABLE django_migrations OWNER TO {me}")
+    execute(f'ALTER DATABASE "{connection.settings_dict["NAME"]}" OWNER TO {me}')
+    execute("DROP OWNED BY korle; DROP ROLE korle")
+
+
+def test_the_services_role_owns_what_was_restored(service_role, made, backup):
+    connection.close()
+
+    assert backup("restore", made).returncode == 0
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_get_userbyid(datdba), tableowner FROM pg_database, pg_tables"
+            " WHERE datname = current_database() AND tablename = 'django_migrations'"
+        )
+        assert cursor.fetchone() == (service_role, service_role)
+
+
 def test_a_backup_can_be_checked_again(made, backup, beside):
     done = backup("check", made)
 
