@@ -16,6 +16,8 @@ from urllib.parse import unquote
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from _tetradx.connecting import Connection
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 VERSION = "1.0.0"
@@ -181,6 +183,7 @@ DATABASES["default"].update(
 )
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=env.int("DB_CONNECT_TIMEOUT_S", default=10),
+    connection_factory=Connection,
     # Where the database's machine has vanished, a wait for it ends within half a minute.
     keepalives_idle=10,
     keepalives_interval=5,
