@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup env run dev test check bench bench-quick shell backup restore outage-check pgbouncer-check \
-	db db-stop
+.PHONY: help setup env run dev test check bench bench-quick shell upgrade rollback rotate-key \
+	backup restore outage-check pgbouncer-check db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
+BACKUPS ?= var/backups
 
 VENV_PYTHON := .venv/bin/python
 DATABASE := $(VENV_PYTHON) scripts/embedded_postgres.py
@@ -68,8 +69,21 @@ shell: export ENVIRONMENT := demo
 shell: setup ## Open Python on the demo's database, or run the script on standard input
 	@exec $(MANAGE) shell
 
+upgrade: ## Build what is checked out, back up, migrate, and replace the running backend
+	@docker tag "$$(docker inspect --format '{{.Image}}' tetraDX-backend)" tetradx-backend:previous
+	docker compose build
+	@$(MAKE) --no-print-directory backup
+	docker compose up --detach --wait
+
+rollback: ## Put the image that ran before the last upgrade back
+	docker tag tetradx-backend:previous tetradx-backend:latest
+	docker compose up --detach --wait --no-build --no-deps --force-recreate backend
+
+rotate-key: ## Give NAME=SECRET_KEY or JWT_SIGNING_KEY in .env another value
+	@exec $(PYTHON) scripts/rotate_key.py $(NAME)
+
 backup: ## Dump the stack's database into var/backups, and check the dump by restoring it
-	@exec $(PYTHON) scripts/backup.py make
+	@exec $(PYTHON) scripts/backup.py make "$(BACKUPS)"
 
 restore: ## Put the dump FILE= in the database's place; what was there is kept beside it
 	@exec $(PYTHON) scripts/backup.py restore "$(FILE)"

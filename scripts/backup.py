@@ -1,10 +1,10 @@
 """Backups of the database, and how to get back to one. Needs nothing but Python.
 
-    backup.py make [FOLDER]   dump the database into FOLDER (var/backups), check the dump
-                              by restoring it into a scratch database; prints the file
-    backup.py check FILE      restore FILE into a scratch database, and compare
-    backup.py restore FILE    restore FILE, compare, and put it in the database's place;
-                              what was there is kept beside it, under another name
+    backup.py make FOLDER    dump the database into FOLDER, check the dump by restoring it
+                             into a scratch database; prints the file
+    backup.py check FILE     restore FILE into a scratch database, and compare
+    backup.py restore FILE   restore FILE, compare, and put it in the database's place;
+                             what was there is kept beside it, under another name
 
 PostgreSQL's own programs do it, at the server's side: TETRADX_DB_EXEC is the command that
 they are put after (`docker compose exec -T db`). They go by PGUSER and PGDATABASE or else
@@ -24,7 +24,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-FOLDER = Path(__file__).parents[1] / "var" / "backups"
 PREFIX = shlex.split(os.environ.get("TETRADX_DB_EXEC") or "docker compose exec -T db")
 
 # Before each program: whom and what it connects to where nothing else is said.
@@ -225,8 +224,6 @@ def exists(database: str) -> bool:
 
 def main(arguments: list[str]) -> None:
     match arguments:
-        case ["make"]:
-            make(FOLDER)
         case ["make", folder]:
             make(Path(folder))
         case ["check", name]:

@@ -1,8 +1,6 @@
 """The script runs as make runs it, with the programs of the tests' own PostgreSQL."""
 
 import os
-import runpy
-import shlex
 import stat
 import subprocess
 import sys
@@ -19,45 +17,6 @@ from tests.served import Caller, serving
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SCRIPT = settings.BASE_DIR / "scripts" / "backup.py"
-
-
-@pytest.fixture
-def programs(monkeypatch):
-    """The folder of PostgreSQL's programs."""
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    return runpy.run_path(str(SCRIPT.parent / "embedded_postgres.py"))["programs"]()
-
-
-@pytest.fixture
-def at_server(programs):
-    """What puts PostgreSQL's programs on the test's database, as TETRADX_DB_EXEC has it."""
-    database = connection.settings_dict
-    variables = {
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PGHOST": database["HOST"] or database["OPTIONS"].get("host", ""),
-        "PGPORT": str(database["PORT"] or database["OPTIONS"].get("port", "")),
-        "PGPASSWORD": database["PASSWORD"],
-        "POSTGRES_USER": database["USER"],
-        "POSTGRES_DB": database["NAME"],
-    }
-    return shlex.join(["env", *(f"{name}={value}" for name, value in variables.items() if value)])
-
-
-@pytest.fixture
-def beside():
-    """Names the databases that were made beside the test's; they are dropped afterwards."""
-
-    def beside():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT datname FROM pg_database WHERE starts_with(datname, %s)",
-                [f"{connection.settings_dict['NAME']}_"],
-            )
-            return [name for (name,) in cursor]
-
-    yield beside
-    for name in beside():
-        execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
