@@ -29,7 +29,7 @@ PRACTITIONERS, REFERRALS_OF_EACH = 6, 5
 PASSWORD, CHOSEN_PASSWORD = "Passw0rd!x", "Chosen-Pass-1"
 EFUA, TECHNICIANS = "0244000001", ["0244000002", "0244000003"]
 
-# docs/pgbouncer.md explains each line.
+# As in docs/pgbouncer.md; the sessions are taken in turns, so that each serves everybody.
 CONFIGURATION = """
 [databases]
 tetradx = host=127.0.0.1 port={server_port} dbname=tetradx
@@ -43,6 +43,8 @@ auth_file = {folder}/userlist.txt
 admin_users = tetradx
 pool_mode = transaction
 default_pool_size = {sessions}
+min_pool_size = {sessions}
+server_round_robin = 1
 max_client_conn = 200
 query_wait_timeout = 10
 """
