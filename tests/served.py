@@ -61,7 +61,7 @@ def serving(
         yield host, port
     finally:
         server.terminate()
-        server.communicate(timeout=30)
+        server.communicate(timeout=60)
 
 
 def wait_for(server: subprocess.Popen, host: str, port: int, seconds: float = 30) -> None:
