@@ -99,12 +99,7 @@ class DatabaseStore:
 
     def give_back(self, names: list[str]) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "WITH forgotten AS (DELETE FROM authentication_try WHERE name = %s)"
-                " UPDATE authentication_try SET number = greatest(number - 1, 0)"
-                " WHERE name = ANY (%s)",
-                [names[0], names[1:]],
-            )
+            cursor.execute("SELECT authentication_give_a_try_back(%s)", [names])
 
 
 # As authentication_take_a_try of migration 0003. KEYS: names; ARGV: the rules, one after the other.

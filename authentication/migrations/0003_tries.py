@@ -38,6 +38,18 @@ BEGIN
 END $$;
 """
 
+# Row by row in the order of the names, as above: two logins would lock them in different orders,
+# and wait for each other.
+GIVE_BACK = """
+CREATE FUNCTION authentication_give_a_try_back(names text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM authentication_try WHERE name = names[1];
+    FOR i IN 2 .. array_length(names, 1) LOOP
+        UPDATE authentication_try SET number = greatest(number - 1, 0) WHERE name = names[i];
+    END LOOP;
+END $$;
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("authentication", "0002_disabled_accounts_end_their_sessions")]
@@ -57,4 +69,5 @@ class Migration(migrations.Migration):
             options={"verbose_name_plural": "tries"},
         ),
         migrations.RunSQL(TAKE, "DROP FUNCTION authentication_take_a_try"),
+        migrations.RunSQL(GIVE_BACK, "DROP FUNCTION authentication_give_a_try_back"),
     ]

@@ -38,6 +38,7 @@ LOGIN = reverse("auth:login")
 REGISTER = reverse("auth:user-register")
 
 FEW = Rule(free=3, window_seconds=3600, first_wait_seconds=10, longest_wait_seconds=30)
+PLENTY = Rule(free=999, window_seconds=3600, first_wait_seconds=1, longest_wait_seconds=1)
 MORE = Rule(free=5, window_seconds=3600, first_wait_seconds=60, longest_wait_seconds=60)
 
 
@@ -168,6 +169,18 @@ def test_of_tries_at_once_no_more_than_the_free_ones_get_through(name, request):
     store = RedisStore(client) if client else DatabaseStore()
     waits = at_once(lambda _: store.take([("a", FEW), ("b", MORE)]), range(20))
     assert sorted(waits)[:4] == [0, 0, 0, pytest.approx(10, abs=2)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_who_log_in_at_once_from_one_address_do_not_wait_for_each_other(store):
+    def log_in(person):
+        limits = [(f"pair {person % 4}", PLENTY), ("from", PLENTY), (f"to {person % 4}", PLENTY)]
+        for _ in range(20):
+            assert store.take(limits) == 0
+            store.give_back([name for name, _ in limits])
+        return True
+
+    assert all(at_once(log_in, range(16)))
 
 
 def test_redis_forgets_by_itself(redis):
