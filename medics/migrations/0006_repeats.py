@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ("token", models.CharField(max_length=300)),
                 ("body_digest", models.CharField(max_length=64)),
                 ("answer", models.TextField()),
-                ("expires_at", models.DateTimeField(db_index=True)),
+                ("expires_at", models.DateTimeField()),
                 (
                     "practitioner",
                     models.ForeignKey(
@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 (
                     "referral",
                     models.ForeignKey(
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",

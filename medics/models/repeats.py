@@ -24,6 +24,11 @@ ON CONFLICT ON CONSTRAINT unique_referral_request DO UPDATE
 RETURNING token
 """
 
+KEEP_ANSWER = """
+UPDATE medics_referralrequest SET referral_id = %(referral)s, answer = %(answer)s
+WHERE practitioner_id = %(practitioner)s AND token = ANY (%(tokens)s)
+"""
+
 
 class ReferralRequestQuerySet(models.QuerySet["ReferralRequest"]):
     def claim(
@@ -44,11 +49,24 @@ class ReferralRequestQuerySet(models.QuerySet["ReferralRequest"]):
             cursor.execute(CLAIM, values)
             return [token for (token,) in cursor.fetchall()]
 
+    def keep_answer(
+        self, *, practitioner: "User", tokens: list[str], referral_id: str | None, answer: str
+    ) -> None:
+        values: dict[str, Any] = {
+            "practitioner": practitioner.pk,
+            "tokens": tokens,
+            "referral": referral_id,
+            "answer": answer,
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(KEEP_ANSWER, values)
+
 
 class ReferralRequest(models.Model):
     """A request that made a referral, and its answer, for as long as a repeat gets it again.
 
-    It is made in the referral's transaction, so there is no row without its referral.
+    It is made in the referral's transaction, so there is no row without its referral. Each
+    referral writes here twice, so there is no index but the one that decides.
     """
 
     practitioner = models.ForeignKey(
@@ -57,9 +75,11 @@ class ReferralRequest(models.Model):
     # What makes a request a repeat: the client's key, or a body that says the same.
     token = models.CharField(max_length=300)
     body_digest = models.CharField(max_length=64)
-    referral = models.ForeignKey(Referral, on_delete=models.CASCADE, related_name="+", null=True)
+    referral = models.ForeignKey(
+        Referral, on_delete=models.CASCADE, related_name="+", null=True, db_index=False
+    )
     answer = models.TextField()
-    expires_at = models.DateTimeField(db_index=True)
+    expires_at = models.DateTimeField()
 
     objects = ReferralRequestQuerySet.as_manager()
 

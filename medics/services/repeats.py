@@ -40,17 +40,26 @@ def create_referral_once(
     claimed = ReferralRequest.objects.claim(
         practitioner=practitioner, digest=digest, lifetimes=lifetimes
     )
-    mine = ReferralRequest.objects.filter(practitioner=practitioner)
-    first = mine.filter(token__in=lifetimes.keys() - claimed).order_by("-token").first()
-    if first is None:
+    repeated = lifetimes.keys() - claimed
+    if repeated:
+        # By the key, where both are known; its name sorts last.
+        first = ReferralRequest.objects.filter(
+            practitioner=practitioner, token__in=repeated
+        ).latest("token")
+        if first.body_digest != digest:
+            raise ValidationError(
+                {"Idempotency-Key": ["This key was used with another request before."]}
+            )
+    else:
         referral = create_referral(practitioner=practitioner, **fields)
         first = ReferralRequest(referral=referral, answer=describe(referral))
-    elif first.body_digest != digest:
-        raise ValidationError(
-            {"Idempotency-Key": ["This key was used with another request before."]}
-        )
     if claimed:
-        mine.filter(token__in=claimed).update(referral=first.referral_id, answer=first.answer)
+        ReferralRequest.objects.keep_answer(
+            practitioner=practitioner,
+            tokens=claimed,
+            referral_id=first.referral_id,
+            answer=first.answer,
+        )
     return first.answer, first.token == by_key
 
 
