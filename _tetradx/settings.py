@@ -114,7 +114,8 @@ if ENVIRONMENT == "test":
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(2, "debug_toolbar.middleware.DebugToolbarMiddleware")
-    MIDDLEWARE += ["_tetradx.middleware.DevelopmentMiddleware"]
+    # Outside of the toolbar, which has a Server-Timing of its own.
+    MIDDLEWARE.insert(2, "_tetradx.middleware.DevelopmentMiddleware")
     INTERNAL_IPS = ["127.0.0.1", "::1"]
     # So that the page of the API's documentation shows the SQL of what it fetched.
     DEBUG_TOOLBAR_CONFIG = {"UPDATE_ON_FETCH": True}

@@ -330,6 +330,10 @@ def test_the_demo_takes_a_key_that_it_is_given(load, base_dir):
 def test_debug_is_on_in_development_alone(load, environment):
     loaded = load({**PRODUCTION, "ENVIRONMENT": environment})
 
+    ours = "_tetradx.middleware.DevelopmentMiddleware"
+    toolbar = "debug_toolbar.middleware.DebugToolbarMiddleware"
+    shown = [name for name in loaded["MIDDLEWARE"] if name in (ours, toolbar)]
+    assert shown == ([ours, toolbar] if environment == "development" else [])
     assert loaded["DEBUG"] is (environment == "development")
     assert ("debug_toolbar" in loaded["INSTALLED_APPS"]) is (environment == "development")
 
