@@ -9,6 +9,8 @@ import os
 import signal
 import tempfile
 
+from gunicorn.http import wsgi
+
 from _tetradx import places
 from _tetradx.container import memory_bytes, processors
 
@@ -71,6 +73,15 @@ if measured:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = os.environ.get(
         "PROMETHEUS_MULTIPROC_DIR"
     ) or os.path.join(worker_tmp_dir or tempfile.gettempdir(), f"tetradx-metrics-{os.getpid()}")
+
+# What a request's line and headers may take. The longest of ours is a list's URL with a search; a
+# token has 400 characters.
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+
+# Says of itself what is no news; gunicorn's name is no setting.
+wsgi.SERVER = "tetradx"
 
 # No client, nor proxy, decides by a header where the application is mounted.
 forwarder_headers = ""

@@ -113,13 +113,20 @@ page_not_found = error_view(HTTPStatus.NOT_FOUND, defaults.page_not_found)
 crashed = error_view(HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
 
 
-def unavailable_page(request: HttpRequest) -> HttpResponse:
+def plain_page(status: HTTPStatus, details: object) -> HttpResponse:
     """Without a template of the admin's: each would ask the database who is signed in."""
-    page = defaults.ERROR_PAGE_TEMPLATE % {
-        "title": HTTPStatus.SERVICE_UNAVAILABLE.phrase,
-        "details": ServiceUnavailable.default_detail,
-    }
-    return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    page = defaults.ERROR_PAGE_TEMPLATE % {"title": status.phrase, "details": details}
+    return HttpResponse(page, status=status)
+
+
+def unavailable_page(request: HttpRequest) -> HttpResponse:
+    return plain_page(HTTPStatus.SERVICE_UNAVAILABLE, ServiceUnavailable.default_detail)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's own page has its style within it; the log says the reason."""
+    details = "This form is too old, or came from another site. Go back, reload it and try again."
+    return plain_page(HTTPStatus.FORBIDDEN, details)
 
 
 unavailable = error_view(HTTPStatus.SERVICE_UNAVAILABLE, unavailable_page)

@@ -92,6 +92,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "_tetradx.middleware.RequestRecordMiddleware",
+    "_tetradx.security_headers.SecurityHeadersMiddleware",
     "_tetradx.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -113,9 +114,9 @@ if ENVIRONMENT == "test":
 
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
-    MIDDLEWARE.insert(2, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    MIDDLEWARE.insert(3, "debug_toolbar.middleware.DebugToolbarMiddleware")
     # Outside of the toolbar, which has a Server-Timing of its own.
-    MIDDLEWARE.insert(2, "_tetradx.middleware.DevelopmentMiddleware")
+    MIDDLEWARE.insert(3, "_tetradx.middleware.DevelopmentMiddleware")
     INTERNAL_IPS = ["127.0.0.1", "::1"]
     # So that the page of the API's documentation shows the SQL of what it fetched.
     DEBUG_TOOLBAR_CONFIG = {"UPDATE_ON_FETCH": True}
@@ -294,7 +295,7 @@ if METRICS_ADDRESS and not (METRICS_HOST and METRICS_PORT.isdigit()):
     raise ImproperlyConfigured("METRICS_ADDRESS is not of the form host:port.")
 METRICS = bool(METRICS_TOKEN or METRICS_ADDRESS)
 if METRICS:
-    MIDDLEWARE.insert(2, "_tetradx.metrics.MetricsMiddleware")
+    MIDDLEWARE.insert(3, "_tetradx.metrics.MetricsMiddleware")
 PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 CORS_URLS_REGEX = r"^/api/"
@@ -311,6 +312,10 @@ CORS_ALLOW_HEADERS = [
 CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Retry-After", "X-Request-ID"]
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=1024 * 1024)
+
+# No script reads it: forms carry the token.
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "_tetradx.error_handlers.csrf_failure"
 
 if PRODUCTION:
     SERVED_OVER_HTTPS = env.bool("SERVED_OVER_HTTPS", default=True)

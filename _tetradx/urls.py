@@ -2,12 +2,15 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from .converters import ReferralIdConverter, RowIdConverter
 
 register_converter(RowIdConverter, "row_id")
 register_converter(ReferralIdConverter, "referral_id")
+
+# Apart from its script, which the content security policy allows in no page.
+docs = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="_tetradx/docs.html")
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/api/docs/")),
@@ -15,7 +18,7 @@ urlpatterns = [
     path("api/medics/", include("medics.urls")),
     path("api/utilities/", include("medics.utilities_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", docs, name="docs"),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]
 

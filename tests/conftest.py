@@ -47,9 +47,9 @@ def measured(settings):
     settings.METRICS = True
     settings.METRICS_TOKEN = METRICS_TOKEN
     settings.MIDDLEWARE = [
-        *settings.MIDDLEWARE[:2],
+        *settings.MIDDLEWARE[:3],
         "_tetradx.metrics.MetricsMiddleware",
-        *settings.MIDDLEWARE[2:],
+        *settings.MIDDLEWARE[3:],
     ]
     return {"Authorization": f"Bearer {METRICS_TOKEN}"}
 

@@ -376,6 +376,7 @@ def test_either_has_requests_measured_as_soon_as_they_have_a_record(load, enviro
     before = loaded["MIDDLEWARE"][: loaded["MIDDLEWARE"].index(MIDDLEWARE)]
     assert before == [
         "_tetradx.middleware.RequestRecordMiddleware",
+        "_tetradx.security_headers.SecurityHeadersMiddleware",
         "_tetradx.middleware.ProbeMiddleware",
     ]
 

@@ -1,0 +1,107 @@
+"""No page has within it what the content security policy forbids: no browser would run it."""
+
+from html.parser import HTMLParser
+
+import pytest
+from django.urls import reverse
+
+from tests.admin.test_every_model import MODELS, every_model, url_of
+from tests.admin.test_sheets import EXPORT, HEADINGS, IMPORT, UREA, csv_of, upload
+
+pytestmark = pytest.mark.django_db
+
+
+class Forbidden(HTMLParser):
+    """Finds scripts, styles and handlers within a page, and addresses of other sites."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if tag == "style" or (tag == "script" and "src" not in values and not is_data(values)):
+            self.found.append(tag)
+        for name, value in attrs:
+            address = (value or "").strip().lower()
+            if name == "style" or name.startswith("on") or address.startswith("javascript:"):
+                self.found.append(f"{tag} {name}")
+            loads = name in {"src", "action"} or (tag == "link" and name == "href")
+            if loads and address.startswith(("http:", "https:", "//")):
+                self.found.append(f"{tag} {name} {value}")
+
+
+def is_data(attributes) -> bool:
+    """A block of data, which is never run."""
+    return attributes.get("type") in {"application/json", "text/plain"}
+
+
+def assert_allowed(answer, status=200):
+    assert answer.status_code == status
+    page = answer.content.decode()
+    assert "<!doctype html>" in page.lower()
+    assert Forbidden(page).found == []
+
+
+def test_what_is_forbidden_is_found():
+    page = '<p style="x"><a onclick="x" href="javascript:x"></a><style></style><script>x</script>'
+
+    assert Forbidden(page).found == ["p style", "a onclick", "a href", "style", "script"]
+    assert Forbidden('<script src="/x.js"></script>').found == []
+
+
+@every_model
+def test_a_models_pages(superuser, model):
+    row = MODELS[model][0]()
+
+    assert_allowed(superuser.get(url_of(model, "changelist")))
+    assert_allowed(superuser.get(url_of(model, "changelist"), {"q": "nothing at all"}))
+    assert_allowed(superuser.get(url_of(model, "change", row.pk)))
+    assert_allowed(superuser.get(url_of(model, "history", row.pk)))
+    for page in (superuser.get(url_of(model, "add")), superuser.post(url_of(model, "add"))):
+        if page.status_code != 403:
+            assert_allowed(page)
+    delete = superuser.get(url_of(model, "delete", row.pk))
+    if delete.status_code != 403:
+        assert_allowed(delete)
+
+
+def test_the_pages_of_the_site(client, superuser, kofi):
+    assert_allowed(client.get(reverse("admin:login")))
+    assert_allowed(client.post(reverse("admin:login"), {"username": "x", "password": "x"}))
+    for page in (
+        reverse("admin:index"),
+        reverse("admin:app_list", args=["medics"]),
+        reverse("admin:password_change"),
+        reverse("admin:password_change_done"),
+        reverse("admin:auth_user_password_change", args=[kofi.pk]),
+        IMPORT,
+        EXPORT,
+    ):
+        assert_allowed(superuser.get(page))
+    assert_allowed(superuser.get("/admin/nothing/"), 404)
+    assert_allowed(superuser.get(reverse("admin:medics_referral_add")), 403)
+    assert_allowed(superuser.post(reverse("admin:logout")))
+
+
+def test_the_previews_of_a_sheet(superuser, blood_count):
+    nowhere = ["No laboratory", "CHEMISTRY", "UREA", "12.50", ""]
+
+    changed = ["Korle Laboratory", "HAEMATOLOGY", "FULL BLOOD COUNT", "30", "<ins style='x'>"]
+    for rows in ([UREA], [changed], [nowhere]):
+        assert_allowed(upload(superuser, csv_of(HEADINGS, *rows)))
+    assert_allowed(upload(superuser, csv_of(["nonsense"], ["x"])))
+
+
+def test_a_preview_still_marks_what_changes(superuser, blood_count):
+    changed = ["Korle Laboratory", "HAEMATOLOGY", "FULL BLOOD COUNT", "30", "<b>"]
+
+    page = upload(superuser, csv_of(HEADINGS, changed)).content.decode()
+
+    assert "<del>" in page
+    assert "<ins>&lt;b&gt;</ins>" in page
+
+
+def test_the_page_of_the_apis_documentation(client):
+    assert_allowed(client.get(reverse("docs")))
