@@ -85,6 +85,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "import_export",
+    "django_otp.plugins.otp_totp",
     "_tetradx",
     "authentication",
     "medics",
@@ -236,6 +237,12 @@ PASSWORD_HASHERS = [
 ]
 if ENVIRONMENT == "test":
     PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
+
+# Whether operators show a code of an authenticator app at the admin site, beside the password.
+ADMIN_SECOND_FACTOR = env.bool("ADMIN_SECOND_FACTOR", default=PRODUCTION)
+OTP_TOTP_ISSUER = "tetraDX"
+# authentication.throttles counts guesses; the library's own count would lock the owner out.
+OTP_TOTP_THROTTLE_FACTOR = 0
 
 # Whether practitioners may make themselves an account.
 SELF_REGISTRATION = env.bool("SELF_REGISTRATION", default=True)

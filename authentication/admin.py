@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from _tetradx.exceptions import Conflict
 
@@ -220,6 +221,8 @@ class SuperuserOnlyMixin:
 
 
 admin.site.unregister(Group)
+# Its pages would show the secrets.
+admin.site.unregister(TOTPDevice)
 
 
 @admin.register(Group)

@@ -1,23 +1,31 @@
+import re
+from base64 import b32encode
 from functools import wraps
+from textwrap import wrap
 from typing import Any
 
+import segno
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.contrib.auth.views import PasswordChangeView
+from django.contrib.auth.views import PasswordChangeView, RedirectURLMixin, redirect_to_login
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import path, reverse
+from django.views.generic import FormView
 from rest_framework.exceptions import Throttled
 
 from _tetradx.client_address import client_address
 
+from . import second_factor
 from .services import change_password
 from .throttles import give_the_try_back, limits_of_login, take_a_try
 
-# What somebody who is due to change the password may open.
-OPEN_UNTIL_CHANGED = {"password_change", "logout", "jsi18n"}
+# What the password alone opens, and what somebody who is due to change it may open.
+OPEN_WITHOUT_CODE = {"second_factor", "logout", "jsi18n"}
+OPEN_UNTIL_CHANGED = {*OPEN_WITHOUT_CODE, "password_change"}
 
 # Room for separators: Django would allow no more characters than the column has.
 MAX_SPELLING_LENGTH = 40
@@ -49,6 +57,60 @@ class OwnPasswordForm(AdminPasswordChangeForm):
         return self.user
 
 
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        max_length=20,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autofocus": True, "inputmode": "numeric"}
+        ),
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_code(self) -> str:
+        """Shows it, which makes it worthless for another time."""
+        code = "".join(self.cleaned_data["code"].split())
+        if not re.fullmatch("[0-9]{6}", code):
+            raise ValidationError("A code has six digits.")
+        try:
+            is_good = second_factor.show_code(
+                self.request, code=code, address=client_address(self.request.META)
+            )
+        except Throttled as throttled:
+            raise ValidationError(str(throttled)) from None
+        if not is_good:
+            raise ValidationError("This code is wrong, or was used before. Wait for the next one.")
+        return code
+
+
+class SecondFactorView(RedirectURLMixin, FormView):
+    """Asks for a code; offers the key to make codes of to an operator who has none."""
+
+    form_class = CodeForm
+    template_name = "admin/second_factor.html"
+    next_page = "admin:index"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if second_factor.is_due(request):
+            return super().dispatch(request, *args, **kwargs)
+        return redirect(self.get_success_url())
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        context["next"] = self.get_redirect_url()
+        if second_factor.device_of(self.request.user) is None:
+            device = second_factor.offered_device(self.request)
+            key = b32encode(device.bin_key).decode()
+            context["key"] = " ".join(wrap(key, 4))
+            context["qr_code"] = segno.make(device.config_url).svg_data_uri(scale=4, light="white")
+        return context
+
+
 class AutocompleteView(AutocompleteJsonView):
     """A model admin may say in `autocomplete_label(row)` what distinguishes rows of one name."""
 
@@ -64,16 +126,31 @@ class AdminSite(admin.AdminSite):
     login_form = LoginForm
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Sends people who are due to change their password to the page where they do."""
+        """Sends people who have yet to show a code, or to change their password, to the page where
+        they do."""
 
         @wraps(view)
-        def password_first(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-            is_due = self.has_permission(request) and request.user.must_change_password
-            if is_due and request.resolver_match.url_name not in OPEN_UNTIL_CHANGED:
-                return redirect("admin:password_change")
+        def first_things_first(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+            if self.has_permission(request):
+                page = request.resolver_match.url_name
+                if page not in OPEN_WITHOUT_CODE and second_factor.is_due(request):
+                    return redirect_to_login(
+                        request.get_full_path(), reverse("admin:second_factor")
+                    )
+                if page not in OPEN_UNTIL_CHANGED and request.user.must_change_password:
+                    return redirect("admin:password_change")
             return view(request, *args, **kwargs)
 
-        return super().admin_view(password_first, cacheable)
+        return super().admin_view(first_things_first, cacheable)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_view(self.second_factor)
+        return [path("second-factor/", view, name="second_factor"), *super().get_urls()]
+
+    def second_factor(self, request: HttpRequest) -> Any:
+        return SecondFactorView.as_view(
+            extra_context={**self.each_context(request), "title": "Second factor"}
+        )(request)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         request.current_app = self.name

@@ -57,6 +57,15 @@ def limits_of_login(*, phone_number: str, address: str) -> Limits:
     ]
 
 
+def limits_of_second_factor(*, user_id: str, address: str) -> Limits:
+    """Guesses at a code come after the password, and are counted apart from guesses at that."""
+    return [
+        (key("code", user_id, address), GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS),
+        (key("code from", address), GUESSES_FROM_AN_ADDRESS),
+        (key("code of", user_id), GUESSES_AT_A_NUMBER),
+    ]
+
+
 def limits_of_registration(*, address: str) -> Limits:
     return [(key("register from", address), REGISTRATIONS_FROM_AN_ADDRESS)]
 

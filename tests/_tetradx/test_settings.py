@@ -128,6 +128,13 @@ def test_a_proxy_may_be_the_one_that_redirects(load):
     assert loaded["SESSION_COOKIE_SECURE"] is True
 
 
+@pytest.mark.parametrize("environment", ["production", "demo", "development", "test"])
+def test_operators_show_a_second_factor_in_production(load, environment):
+    loaded = load({**PRODUCTION, "ENVIRONMENT": environment})
+
+    assert loaded["ADMIN_SECOND_FACTOR"] is (environment == "production")
+
+
 def test_lists_are_separated_by_commas(load):
     loaded = load(
         {

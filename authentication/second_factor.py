@@ -1,0 +1,72 @@
+"""A code of an authenticator app beside the password (TOTP, RFC 6238), for the admin site.
+
+An operator without an app is shown a secret at the first login. It waits in the session until the
+app has proved by a code that it has it.
+"""
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
+
+from .models import User
+from .throttles import give_the_try_back, limits_of_second_factor, take_a_try
+
+log = logging.getLogger("authentication.second_factor")
+
+# In the session: the device whose code was shown, and a secret that no app has proved to have.
+SHOWN, OFFERED = "second_factor", "offered_second_factor"
+
+
+def is_due(request: Any) -> bool:
+    """Whether the session has yet to show a code; once more where its device was reset."""
+    if not settings.ADMIN_SECOND_FACTOR:
+        return False
+    shown = request.session.get(SHOWN)
+    return shown is None or not TOTPDevice.objects.filter(pk=shown, user=request.user).exists()
+
+
+def device_of(user: Any) -> TOTPDevice | None:
+    return TOTPDevice.objects.filter(user=user).first()
+
+
+def offered_device(request: Any) -> TOTPDevice:
+    """Not saved: one for the app to take on, the same for as long as the session."""
+    key = request.session.setdefault(OFFERED, default_key())
+    return TOTPDevice(user=request.user, key=key)
+
+
+def show_code(request: Any, *, code: str, address: str) -> bool:
+    """Whether the code is good, which the session then remembers; a code is good once.
+
+    Takes on the offered device where the user has none. Raises Throttled, as a login does.
+    """
+    user = request.user
+    limits = limits_of_second_factor(user_id=str(user.pk), address=address)
+    take_a_try(limits)
+    with transaction.atomic():
+        # Of two uses of one code at once the second waits here, and finds it used.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        device = device_of(user) or offered_device(request)
+        is_new = device.pk is None
+        is_good = device.verify_token(code)
+        # The library saves a failure, too, and with it a device that nobody has.
+        transaction.set_rollback(not is_good)
+    if not is_good:
+        log.warning("A code was refused: user_id=%s", user.pk)
+        return False
+    give_the_try_back(limits)
+    if is_new:
+        log.info("A second factor was set up: user_id=%s", user.pk)
+    request.session.cycle_key()
+    request.session[SHOWN] = device.pk
+    request.session.pop(OFFERED, None)
+    return True
+
+
+def forget_device(*, user: User) -> bool:
+    """Ends what its codes opened, at once. False where there was none."""
+    number, _ = TOTPDevice.objects.filter(user=user).delete()
+    return number > 0
