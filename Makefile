@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup env run dev test check bench bench-quick shell upgrade rollback rotate-key \
-	backup restore outage-check pgbouncer-check db db-stop
+	backup restore outage-check pgbouncer-check takeover-check db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -93,6 +93,9 @@ outage-check: setup ## What clients are answered while a database is stopped and
 
 pgbouncer-check: setup ## The main job through a real PgBouncer, which must be installed
 	@exec $(CHECK).pgbouncer
+
+takeover-check: setup ## Rehearse a take-over of 300,000 referrals on a database made for it (minutes)
+	@exec $(CHECK).takeover $(ARGS)
 
 db: setup ## Start the database alone, to stay up until db-stop; prints its DATABASE_URL
 	@exec $(DATABASE) start

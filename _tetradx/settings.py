@@ -89,6 +89,7 @@ INSTALLED_APPS = [
     "_tetradx",
     "authentication",
     "medics",
+    "takeover",
 ]
 
 MIDDLEWARE = [
@@ -203,6 +204,9 @@ else:
         f"-c {name}={value}" for name, value in DB_SESSION_SETTINGS.items()
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# What manage.py import_predecessor reads, and nothing else does.
+PREDECESSOR_DATABASE_URL = env.str("PREDECESSOR_DATABASE_URL", default="")
 
 REDIS_URL = env.str("REDIS_URL", default="")
 # One that is away must not hold up the requests that could do without it.

@@ -19,6 +19,8 @@ EXAMPLE = dict(
 )
 # Named by the stack itself, or decided when the image is built.
 FIXED = {"DATABASE_URL", "DB_PORT", "HOST", "PORT", "PROMETHEUS_MULTIPROC_DIR", "STATIC_ROOT"}
+# For one command, not for the service.
+FIXED |= {"PREDECESSOR_DATABASE_URL"}
 
 
 def test_every_variable_is_in_the_example_with_the_default_that_it_has_here():
