@@ -12,6 +12,7 @@ from .error_handlers import page_not_found
 from .health import healthz, readyz
 from .logs import current_request_id
 from .metrics import exposition
+from .origin import changes_come_from
 from .requests import RequestRecord, in_flight
 
 log = logging.getLogger("tetradx.requests")
@@ -37,7 +38,7 @@ class RequestRecordMiddleware:
         record = request.record = RequestRecord(request)
         in_flight[record.thread_id] = record
         try:
-            with connection.execute_wrapper(record.measure_statement):
+            with changes_come_from(record), connection.execute_wrapper(record.measure_statement):
                 response = self.get_response(request)
         finally:
             in_flight.pop(record.thread_id, None)

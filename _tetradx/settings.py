@@ -17,6 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from _tetradx.connecting import Connection
+from _tetradx.origin import Cursor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -188,6 +189,7 @@ DATABASES["default"].update(
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=env.int("DB_CONNECT_TIMEOUT_S", default=10),
     connection_factory=Connection,
+    cursor_factory=Cursor,
     # Where the database's machine has vanished, a wait for it ends within half a minute.
     keepalives_idle=10,
     keepalives_interval=5,

@@ -1,4 +1,5 @@
-"""Accounts and sessions. `medics.admin.staff` registers the users: it adds where they work."""
+"""Accounts and sessions. `medics.admin.staff` registers the users, whom it adds where they work
+to, and the groups."""
 
 import re
 from typing import Any, ClassVar
@@ -225,7 +226,6 @@ admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)
 
 
-@admin.register(Group)
 class OperatorGroupAdmin(SuperuserOnlyMixin, GroupAdmin):
     """Whoever may change a group could give it every permission."""
 

@@ -5,6 +5,7 @@ is a practitioner who has no part in any of it.
 """
 
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 from rest_framework.test import APIClient
 
 from authentication.services import open_session
@@ -20,6 +21,19 @@ from tests.factories import (
 )
 
 METRICS_TOKEN = "m" * 40
+
+
+@pytest.fixture(scope="session", autouse=True)
+def history_goes_with_its_test():
+    """Nothing else may empty the history's tables."""
+    sql_flush = DatabaseOperations.sql_flush
+
+    def forgetting(*args, **kwargs):
+        return ["SET LOCAL tetradx.forgetting = on", *sql_flush(*args, **kwargs)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", forgetting)
+        yield
 
 
 @pytest.fixture

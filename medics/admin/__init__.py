@@ -1,3 +1,3 @@
-from . import catalogue, facilities, referrals, staff
+from . import catalogue, facilities, history, referrals, staff
 
-__all__ = ["catalogue", "facilities", "referrals", "staff"]
+__all__ = ["catalogue", "facilities", "history", "referrals", "staff"]

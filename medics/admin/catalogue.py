@@ -10,10 +10,11 @@ from authentication.admin import ConflictAdmin
 
 from ..models import Facility, Test, TestType
 from .base import UniqueNamesFormSet, facility_filter
+from .history import HistoryMixin
 from .sheets import CatalogueSheetMixin
 
 
-class CatalogueAdmin(CatalogueSheetMixin, ConflictAdmin):
+class CatalogueAdmin(HistoryMixin, CatalogueSheetMixin, ConflictAdmin):
     list_per_page = 50
 
     is_in_use: Callable[[Any], bool]

@@ -12,6 +12,7 @@ from authentication.models import User
 
 from ..models import Facility, FacilityBranch
 from .base import UniqueNamesFormSet, list_link
+from .history import HistoryMixin
 
 LISTS = (
     ("authentication_user", "People"),
@@ -56,7 +57,7 @@ class BranchInline(admin.TabularInline):
 
 
 @admin.register(Facility)
-class FacilityAdmin(ConflictAdmin):
+class FacilityAdmin(HistoryMixin, ConflictAdmin):
     form = FacilityForm
     inlines = (BranchInline,)
     fieldsets = (

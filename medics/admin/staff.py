@@ -5,19 +5,26 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
-from authentication.admin import AddUserForm, ChangeUserForm, UserAdmin
+from authentication.admin import (
+    AddUserForm,
+    ChangeUserForm,
+    OperatorGroupAdmin,
+    UserAdmin,
+)
 from authentication.models import User
 
 from ..models import BranchTechnician, Facility, FacilityBranch
 from ..permissions import administered_facility
 from ..services.facilities import set_place_of_work
 from .base import facility_filter
+from .history import HistoryMixin
 
 
 def facility_of(user: User) -> Facility | None:
@@ -135,7 +142,7 @@ def works_at(facility: Facility) -> Q:
 
 
 @admin.register(User)
-class StaffUserAdmin(UserAdmin):
+class StaffUserAdmin(HistoryMixin, UserAdmin):
     form = ChangeStaffForm
     add_form = AddStaffForm
     fieldsets = (UserAdmin.fieldsets[0], PLACE_OF_WORK, *UserAdmin.fieldsets[1:])
@@ -156,6 +163,11 @@ class StaffUserAdmin(UserAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         queryset = super().get_queryset(request)
         return queryset.prefetch_related("branch_assignments__branch__facility")
+
+    def history_of(self, object_id: str) -> Q:
+        """With the facilities that the user came to administer, or ceased to."""
+        administers = Q(old__admin_id=object_id) | Q(new__admin_id=object_id)
+        return super().history_of(object_id) | (Q(row_table="medics_facility") & administers)
 
     @admin.display(ordering="administered_facility__name")
     def facility(self, user: User) -> str:
@@ -190,3 +202,8 @@ class StaffUserAdmin(UserAdmin):
         super().save_related(request, form, formsets, change)
         place = {name: form.cleaned_data[name] for name in ("facility", "branches", "administers")}
         set_place_of_work(user=form.instance, **place)
+
+
+@admin.register(Group)
+class GroupAdmin(HistoryMixin, OperatorGroupAdmin):
+    """What a group may do is what its members may."""

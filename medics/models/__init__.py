@@ -1,16 +1,20 @@
 from ..choices import TestStatus
 from .catalogue import CatalogueChange, Test, TestType
 from .facility import BranchTechnician, Facility, FacilityBranch
+from .history import Action, Change, HistoryEntry
 from .patient import Patient
 from .referral import Referral, ReferralTest, StatusChange
 from .repeats import ReferralRequest
 from .totals import ReferralCount
 
 __all__ = [
+    "Action",
     "BranchTechnician",
     "CatalogueChange",
+    "Change",
     "Facility",
     "FacilityBranch",
+    "HistoryEntry",
     "Patient",
     "Referral",
     "ReferralCount",

@@ -202,7 +202,8 @@ class ReferralTest(HasStatus):
 class StatusChange(models.Model):
     """The history of a status: what changed, from, to, by whom and when.
 
-    Written by a trigger (migration 0002), so that no path past the services leaves a gap.
+    Written by a trigger (migration 0002), so that no path past the services leaves a gap, and
+    never changed or deleted (0007).
     """
 
     referral = models.ForeignKey(Referral, on_delete=models.PROTECT, related_name="history")
@@ -222,12 +223,24 @@ class StatusChange(models.Model):
         related_name="+",
         null=True,
         blank=True,
-        help_text="Empty where it came through no request.",
+        help_text="Empty where nobody was signed in.",
     )
     changed_at = models.DateTimeField()
+    request_id = models.CharField(
+        max_length=128,
+        blank=True,
+        db_default="",
+        help_text="The request's, or the command; empty where it was neither.",
+    )
 
     class Meta:
         ordering = ["id"]
+        indexes = [
+            models.Index(fields=["changed_at"], name="status_changes_in_time"),
+            models.Index(
+                fields=["request_id"], condition=~Q(request_id=""), name="status_changes_by_request"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.referral_test or self.referral}: {self.from_status} to {self.to_status}"

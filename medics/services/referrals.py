@@ -5,7 +5,6 @@ from authentication.models import User
 
 from ..choices import REFERRAL_MOVES, TestStatus
 from ..models import FacilityBranch, Referral, ReferralTest, Test
-from .history import record_changes_as
 from .patients import find_or_create_patient
 
 
@@ -53,7 +52,7 @@ def create_referral(
 
 
 @transaction.atomic
-def set_referral_status(*, referral_id: str, status: TestStatus, by: User) -> Referral:
+def set_referral_status(*, referral_id: str, status: TestStatus) -> Referral:
     """Returns the referral as it then stands; the status that it has already changes nothing.
 
     Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for
@@ -69,14 +68,13 @@ def set_referral_status(*, referral_id: str, status: TestStatus, by: User) -> Re
         raise ValidationError(
             {"status": [f"These tests are not completed yet: {', '.join(open_tests)}."]}
         )
-    record_changes_as(by)
     referral.status = status
     referral.save(update_fields=["status"])
     return referral
 
 
 @transaction.atomic
-def set_test_status(*, test: ReferralTest, status: TestStatus, by: User) -> ReferralTest:
+def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
     """Returns the test as it then stands.
 
     Raises ValidationError under `status` where it has that status already or its referral is
@@ -90,7 +88,6 @@ def set_test_status(*, test: ReferralTest, status: TestStatus, by: User) -> Refe
         )
     if test.status == status:
         raise ValidationError({"status": [f"The test is {status} already."]})
-    record_changes_as(by)
     test.status = status
     test.save(update_fields=["status"])
     return test

@@ -115,9 +115,7 @@ class GetAndUpdateReferralView(APIView):
         one_referral(referral_id=referral_id, user=request.user)
         form = ReferralStatusForm(data=request.data)
         form.is_valid(raise_exception=True)
-        referral = set_referral_status(
-            referral_id=referral_id, by=request.user, **form.validated_data
-        )
+        referral = set_referral_status(referral_id=referral_id, **form.validated_data)
         return Response(ReferralDetailSerializer(referral).data)
 
 
@@ -137,7 +135,7 @@ class UpdateTestStatusView(APIView):
         form = ReferralStatusForm(data=request.data)
         if not form.is_valid():
             raise BadRequest("Invalid status value.")
-        test = set_test_status(test=test, by=request.user, **form.validated_data)
+        test = set_test_status(test=test, **form.validated_data)
         return Response(UpdatedTestSerializer(test).data)
 
     def get_test(self, referral_test_id) -> ReferralTest:

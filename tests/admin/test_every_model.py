@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from authentication.models import Session, User
-from medics.models import Facility, Patient, Referral, Test, TestType
+from medics.models import Facility, HistoryEntry, Patient, Referral, Test, TestType
 from tests.factories import (
     FacilityBranchFactory,
     FacilityFactory,
@@ -23,7 +23,7 @@ from tests.factories import (
     TestTypeFactory,
 )
 
-CLINICAL_OR_LOGS = {Patient, Referral, Session}
+CLINICAL_OR_LOGS = {HistoryEntry, Patient, Referral, Session}
 
 
 def make_user():
@@ -51,6 +51,11 @@ def make_patient():
     return patient
 
 
+def make_history_entry():
+    facility = make_facility()
+    return HistoryEntry.objects.get(subject_id=facility.pk, row_table="medics_facility")
+
+
 def make_group():
     return Group.objects.create(name=f"Group {Group.objects.count()}")
 
@@ -59,6 +64,7 @@ def make_group():
 MODELS = {
     Facility: (make_facility, lambda row: row.name),
     Group: (make_group, lambda row: row.name),
+    HistoryEntry: (make_history_entry, lambda row: row.subject_id),
     Patient: (make_patient, lambda row: row.full_name_or_id),
     Referral: (ReferralFactory, lambda row: row.id),
     Session: (make_session, lambda row: row.user.phone_number),
@@ -186,7 +192,7 @@ def test_a_record_cannot_be_added_changed_or_deleted_by_a_superuser(superuser, m
     superuser.post(url_of(model, "changelist"), chosen)
 
     assert [add.status_code, change.status_code, delete.status_code] == [403, 403, 403]
-    assert model.objects.values().get() == before
+    assert model.objects.values().get(pk=row.pk) == before
 
 
 @pytest.mark.parametrize("model", {*admin.site._registry} - {Group})

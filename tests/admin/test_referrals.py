@@ -6,6 +6,7 @@ from django.urls import reverse
 from medics.models import Patient, Referral, ReferralTest, StatusChange, TestStatus
 from medics.services.referrals import set_test_status
 from tests.factories import FacilityFactory, PatientFactory, ReferralFactory, TestFactory
+from tests.origins import changes_by
 
 LIST = "/admin/medics/referral/"
 
@@ -17,7 +18,8 @@ def page_of(referral: Referral) -> str:
 @pytest.fixture
 def changed(referral, kofi):
     """The referral, of which Kofi has completed the first test."""
-    set_test_status(test=referral.tests.first(), status=TestStatus.COMPLETED, by=kofi)
+    with changes_by(kofi):
+        set_test_status(test=referral.tests.first(), status=TestStatus.COMPLETED)
     return referral
 
 
@@ -87,7 +89,7 @@ def test_a_page_costs_the_same_however_many_tests_and_changes(
         superuser.get(page_of(changed))
     for test in TestFactory.create_batch(5, test_type=haematology):
         added = ReferralTest.objects.create(referral=changed, test=test)
-        set_test_status(test=added, status=TestStatus.COMPLETED, by=kofi)
+        set_test_status(test=added, status=TestStatus.COMPLETED)
 
     with django_assert_num_queries(len(few)):
         superuser.get(page_of(changed))

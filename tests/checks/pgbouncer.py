@@ -166,6 +166,13 @@ def check_history(server: Server, referrals: int) -> None:
         raise SystemExit("The history names somebody who changed nothing, or nobody.")
     if sum(number for _, number in changes) != 3 * referrals:
         raise SystemExit("The history lacks a change.")
+    patients = server.query(
+        "SELECT phone_number, count(*) FROM medics_change"
+        " LEFT JOIN authentication_user ON authentication_user.id = changed_by_id"
+        " WHERE row_table = 'medics_patient' AND request_id <> '' GROUP BY 1"
+    )
+    if None in dict(patients) or len(patients) != PRACTITIONERS:
+        raise SystemExit("The history names another who named a patient, or nobody.")
 
 
 def check_sessions(server: Server, through_pool: str) -> int:
@@ -176,10 +183,11 @@ def check_sessions(server: Server, through_pool: str) -> int:
         cursor = connection.cursor()
         cursor.execute(
             "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),"
-            " current_setting('jit'), current_setting('tetradx.user_id', true)"
+            " current_setting('jit'), nullif(current_setting('tetradx.user_id', true), ''),"
+            " nullif(current_setting('tetradx.request_id', true), '')"
         )
         found = cursor.fetchone()
-    if found not in [("30s", "10s", "off", None), ("30s", "10s", "off", "")]:
+    if found != ("30s", "10s", "off", None, None):
         raise SystemExit(f"A session of the pool has other settings: {found}")
     [(sessions,)] = server.query(
         "SELECT count(*) FROM pg_stat_activity"

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from medics.models import Referral, ReferralTest, StatusChange, TestStatus
 from medics.services.referrals import set_referral_status
+from tests.origins import changes_by
 
 pytestmark = pytest.mark.django_db
 
@@ -177,8 +178,8 @@ def test_a_script_s_change_after_a_request_is_not_put_down_to_its_user(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_that_is_rolled_back_names_nobody_for_the_next(kofi, referral):
-    with transaction.atomic():
-        set_referral_status(referral_id=referral.pk, status=TestStatus.RECEIVED, by=kofi)
+    with changes_by(kofi), transaction.atomic():
+        set_referral_status(referral_id=referral.pk, status=TestStatus.RECEIVED)
         transaction.set_rollback(True)
     Referral.objects.update(status=RECEIVED)
     assert history() == [(None, referral, PENDING, RECEIVED)]

@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from medics.models import ReferralTest, StatusChange, TestStatus
+from medics.services.history import forgetting
 from tests.factories import (
     BranchTechnicianFactory,
     PractitionerFactory,
@@ -48,7 +49,8 @@ def test_the_moves_of_a_test_in_an_open_referral(
     referral.save()
     count.status = start
     count.save()
-    StatusChange.objects.all().delete()
+    with forgetting():
+        StatusChange.objects.all().delete()
     before = columns(count)
 
     response = signed_in(kofi).put(url(count.id), {"status": wanted})
