@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup env run dev test check bench bench-quick shell upgrade rollback rotate-key \
+.PHONY: help setup env run dev test check fuzz bench bench-quick shell upgrade rollback rotate-key \
 	backup restore outage-check pgbouncer-check takeover-check db db-stop
 
 PYTHON ?= python3
@@ -57,6 +57,11 @@ check: setup ## Lint, types, image, migrations and their locks, production setti
 		ALLOWED_HOSTS=tetradx.example CORS_ALLOWED_ORIGINS=https://tetradx.example \
 		$(MANAGE) check --deploy --fail-level WARNING
 	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+
+fuzz: export ENVIRONMENT := test
+fuzz: setup ## Attack the service with 25,000 requests made up from its schema (ten minutes)
+	$(ON_DATABASE) -m pytest --quiet -n auto --hypothesis-profile=fuzz tests/properties
+	@exec $(CHECK).fuzz $(ARGS)
 
 bench bench-quick: export ENVIRONMENT := demo
 bench: setup ## Measure all beside a hand-written floor, at three sizes (half an hour)

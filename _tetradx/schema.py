@@ -54,6 +54,28 @@ def refuses(*details: str | dict, code: int = HTTPStatus.BAD_REQUEST):
     return decorate
 
 
+def leads_to(operation_id: str, *, body: dict | None = None, **path: str):
+    """Shows in the schema, as an OpenAPI link, what can be asked next with an answer's values.
+
+    `path` and `body` name them, each by its place in the answer: "data/tests/0/test_id".
+    """
+
+    def decorate(method):
+        link: dict[str, str | dict] = {"operationId": operation_id}
+        if path:
+            link["parameters"] = {name: from_answer(place) for name, place in path.items()}
+        if body:
+            link["requestBody"] = {name: from_answer(place) for name, place in body.items()}
+        method.links = {operation_id: link, **getattr(method, "links", {})}
+        return method
+
+    return decorate
+
+
+def from_answer(place: str) -> str:
+    return f"$response.body#/{place}"
+
+
 def error_example(detail: str | dict, code: int) -> OpenApiExample:
     name = detail if isinstance(detail, str) else next(iter(detail.values()))[0]
     return OpenApiExample(name, value=error_body(code, detail))
@@ -68,6 +90,10 @@ class EnvelopeSchema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         if PlainRenderer not in self.view.renderer_classes:
             bodies = {code: self.in_envelope(body) for code, body in bodies.items()}
+        links = getattr(self.method_of_view(), "links", None)
+        if links:
+            for body in bodies.values():
+                body["links"] = links
         for code in self.error_codes():
             bodies[str(int(code))] = self.error_response(code, direction)
         for body in bodies.values():
@@ -94,8 +120,17 @@ class EnvelopeSchema(AutoSchema):
         schema = {"type": "object", "properties": properties, "required": list(properties)}
         return {**body, "content": {"application/json": {"schema": schema, "examples": examples}}}
 
+    def _map_serializer_field(self, field, direction, bypass_extensions=False):
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        if not getattr(field, "allow_empty", True):
+            schema["minItems"] = 1
+        return schema
+
+    def method_of_view(self):
+        return getattr(self.view, self.method.lower())
+
     def refusals(self) -> dict[HTTPStatus, list[OpenApiExample]]:
-        return getattr(getattr(self.view, self.method.lower()), "refusals", {})
+        return getattr(self.method_of_view(), "refusals", {})
 
     def error_codes(self) -> set[HTTPStatus]:
         codes = {HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE, *self.refusals()}

@@ -6,8 +6,11 @@ import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-SEPARATORS = re.compile(r"[\s\-‐-―.()\[\]]")  # noqa: RUF001 (people paste these dashes)
+SEPARATOR = r"[\s\-‐-―.()\[\]]"  # noqa: RUF001 (people paste these dashes)
+SEPARATORS = re.compile(SEPARATOR)
 WELL_FORMED = re.compile(r"\+?[0-9]{7,15}")
+# The same before it is cleaned, for the API's schema.
+AS_WRITTEN = rf"{SEPARATOR}*\+?({SEPARATOR}*[0-9]){{7,15}}{SEPARATOR}*"
 
 
 def clean_phone_number(text: str) -> str:

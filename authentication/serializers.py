@@ -95,8 +95,16 @@ class FacilityOfUserSerializer(serializers.Serializer):
 
 
 class LoggedInUserSerializer(UserSerializer):
+    user_type = serializers.SerializerMethodField()
+
     class Meta(UserSerializer.Meta):
         fields = [*UserSerializer.Meta.fields, "date_joined"]
+
+    @extend_schema_field(
+        {"type": "string", "enum": [UserType.MEDICAL_PRACTITIONER, UserType.PATIENT]}
+    )
+    def get_user_type(self, user):
+        return user.user_type
 
 
 class LoggedInTechnicianSerializer(LoggedInUserSerializer):
@@ -130,6 +138,10 @@ class LoggedInTechnicianSerializer(LoggedInUserSerializer):
 
     def get_is_admin(self, user) -> bool:
         return self.administered_facility is not None
+
+    @extend_schema_field({"type": "string", "enum": [UserType.LAB_TECHNICIAN]})
+    def get_user_type(self, user):
+        return user.user_type
 
     @extend_schema_field(FacilityOfUserSerializer(allow_null=True))
     def get_facility(self, user):

@@ -8,7 +8,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from _tetradx.client_address import client_address
 from _tetradx.renderers import PlainRenderer
-from _tetradx.schema import refuses
+from _tetradx.schema import leads_to, refuses
 
 from .serializers import (
     ChangePasswordForm,
@@ -46,7 +46,12 @@ class RegisterView(PublicView):
     success_message = "User registered successfully"
 
     @extend_schema(request=RegisterForm, responses={201: UserSerializer})
-    @refuses({"phone_number": ["A user with this phone number already exists."]})
+    @leads_to("auth_login_create", body={"phone_number": "data/phone_number"})
+    @refuses(
+        {"phone_number": ["A user with this phone number already exists."]},
+        {"password": ["This password is too common."]},
+        {"confirm_password": ["The passwords do not match."]},
+    )
     @refuses("Registration is closed. Ask your administrator for an account.", code=403)
     @refuses(TOO_MANY_TRIES, code=429)
     def post(self, request):
@@ -66,6 +71,9 @@ class LoginView(PublicView):
     success_message = "Login successful"
 
     @extend_schema(request=LoginForm, responses=LoginSerializer)
+    @leads_to("auth_token_refresh_create", body={"refresh": "data/refresh_token"})
+    @leads_to("refresh_create", body={"refresh_token": "data/refresh_token"})
+    @leads_to("auth_logout_create", body={"refresh_token": "data/refresh_token"})
     @refuses({"phone_number_and_password": ["Invalid phone number or password."]})
     @refuses(TOO_MANY_TRIES, code=429)
     def post(self, request):
@@ -91,6 +99,8 @@ class TokenRefreshView(PublicView):
     renderer_classes = (PlainRenderer,)
 
     @extend_schema(request=RefreshForm, responses=RefreshedTokensSerializer)
+    @leads_to("auth_token_refresh_create", body={"refresh": "refresh"})
+    @leads_to("auth_logout_create", body={"refresh_token": "refresh"})
     @refuses("Token is dead", code=status.HTTP_401_UNAUTHORIZED)
     def post(self, request):
         form = RefreshForm(data=request.data)
@@ -115,6 +125,8 @@ class ClientRefreshView(PublicView):
     renderer_classes = (PlainRenderer,)
 
     @extend_schema(request=RefreshTokenForm, responses=TokensSerializer)
+    @leads_to("refresh_create", body={"refresh_token": "refresh_token"})
+    @leads_to("auth_logout_create", body={"refresh_token": "refresh_token"})
     @refuses({"refresh_token": ["Token is dead"]})
     def post(self, request):
         form = RefreshTokenForm(data=request.data)
@@ -146,7 +158,11 @@ class ChangePasswordView(APIView):
     success_message = "Password changed successfully."
 
     @extend_schema(request=ChangePasswordForm, responses=OpenApiResponse())
-    @refuses({"current_password": ["The current password is wrong."]})
+    @refuses(
+        {"current_password": ["The current password is wrong."]},
+        {"new_password": ["This password is too common."]},
+        {"confirm_new_password": ["The passwords do not match."]},
+    )
     def post(self, request):
         form = ChangePasswordForm(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)

@@ -19,10 +19,13 @@ def administered_facility(user: User) -> Facility | None:
 
 
 class HasRole(BasePermission):
-    """Raises BadRequest with the view's `wrong_role_message` for a user of another role."""
+    """Raises BadRequest with the view's `wrong_role_message` for a user of another role.
+
+    Not for a method that the view lacks, which is a 405 to every role.
+    """
 
     def has_permission(self, request, view) -> bool:
-        if not self.has_role(request.user):
+        if request.method in view.allowed_methods and not self.has_role(request.user):
             raise BadRequest(view.wrong_role_message)
         return True
 

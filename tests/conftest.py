@@ -4,6 +4,7 @@ Ama refers patients; Kofi works at the Osu branch of Korle Laboratory, which Efu
 is a practitioner who has no part in any of it.
 """
 
+import hypothesis
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 from rest_framework.test import APIClient
@@ -21,6 +22,18 @@ from tests.factories import (
 )
 
 METRICS_TOKEN = "m" * 40
+
+# Of tests/properties: the same few values each time, or with --hypothesis-profile=fuzz many others.
+AT_ANY_SPEED = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": list(hypothesis.HealthCheck),
+}
+hypothesis.settings.register_profile(
+    "steady", derandomize=True, max_examples=25, stateful_step_count=20, **AT_ANY_SPEED
+)
+hypothesis.settings.register_profile("fuzz", print_blob=True, max_examples=200, **AT_ANY_SPEED)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session", autouse=True)

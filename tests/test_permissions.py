@@ -229,6 +229,15 @@ def test_a_role_gets_what_the_table_says(rule, role, client_of, ids):
     assert answer.status_code == rule.expected(role), answer.content
 
 
+@pytest.mark.parametrize("role", SIGNED_IN)
+def test_a_method_that_a_route_lacks_is_405_to_every_role(role, client_of, ids):
+    client = client_of(role)
+    for rule in RULES:
+        answer = client.patch(reverse(rule.route, kwargs=filled(rule.path, ids)))
+        assert answer.status_code == 405, rule
+        assert rule.method.upper() in answer.headers["Allow"]
+
+
 @pytest.mark.parametrize(
     ("route", "seen_by"),
     [

@@ -171,7 +171,7 @@ class ReferralSerializer(serializers.Serializer):
 class CreatedReferralSerializer(ReferralSerializer):
     """Of what `create_referral` gives."""
 
-    referring_doctor = serializers.CharField(source="referred_by.full_name")
+    referring_doctor = serializers.CharField(source="referred_by.full_name", allow_blank=True)
     tests = ReferralTestSerializer(many=True, source="named_tests")
 
 
@@ -195,7 +195,7 @@ class NotesField(serializers.CharField):
     }
 )
 class ReferralDetailSerializer(ReferralSerializer):
-    referring_doctor = serializers.CharField(source="referred_by.full_name")
+    referring_doctor = serializers.CharField(source="referred_by.full_name", allow_blank=True)
     clinical_notes = NotesField()
     updated_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)
@@ -212,7 +212,7 @@ class ReferralRowSerializer(ReferralSerializer):
 
 
 class TechnicianReferralRowSerializer(ReferralRowSerializer):
-    referral_doctor = serializers.CharField(source="referred_by.full_name")
+    referral_doctor = serializers.CharField(source="referred_by.full_name", allow_blank=True)
 
 
 class TotalsSerializer(serializers.Serializer):

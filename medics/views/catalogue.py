@@ -3,7 +3,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
-from _tetradx.schema import refuses
+from _tetradx.schema import leads_to, refuses
 
 from ..models import Facility, Test, TestType
 from ..permissions import IsCatalogueEditor, administered_facility
@@ -19,6 +19,7 @@ class GetTestTypesView(PublicListView):
     success_message = "Test types for facility retrieved successfully"
 
     @extend_schema(responses=NamedRowSerializer(many=True))
+    @leads_to("medics_test_types_tests_list", test_type_id="data/0/id")
     @refuses("Facility with the given ID does not exist.")
     def get(self, request, facility_id):
         return self.list_by_name(request, facility_id=facility_id)
@@ -58,7 +59,10 @@ class AddTestTypesView(APIView):
     @extend_schema(request=AddTestTypesForm, responses=AddedTestTypeSerializer)
     @refuses(
         {"name": ["A test type with this name already exists for this facility."]},
+        {"tests": ["2: price: Ensure that there are no more than 2 decimal places."]},
+        {"facility_ids": ["Facility with the given ID does not exist."]},
         wrong_role_message,
+        "Unauthorized: User is not associated with any facility.",
     )
     def post(self, request):
         form = AddTestTypesForm(

@@ -4,7 +4,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
-from _tetradx.schema import refuses
+from _tetradx.schema import leads_to, refuses
 
 from ..models import Facility, FacilityBranch
 from ..permissions import IsFacilityAdmin
@@ -19,6 +19,8 @@ class GetFacilitiesView(PublicListView):
     success_message = "Facilities retrieved successfully"
 
     @extend_schema(responses=NamedRowSerializer(many=True))
+    @leads_to("medics_facilities_branches_list", facility_id="data/0/id")
+    @leads_to("medics_facilities_test_types_list", facility_id="data/0/id")
     def get(self, request):
         return self.list_by_name(request)
 
@@ -47,6 +49,8 @@ class AddBranchView(APIView):
     success_message = "Facility branch added successfully"
 
     @extend_schema(request=AddBranchForm, responses={201: AddedBranchSerializer})
+    @leads_to("medics_branches_deactivate_destroy", branch_id="data/id")
+    @leads_to("medics_lab_technicians_add_create", body={"branch_id": "data/id"})
     @refuses(
         {"name": ["A branch with this name already exists in this facility."]},
         wrong_role_message,

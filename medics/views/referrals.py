@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from _tetradx.exceptions import BadRequest
 from _tetradx.pagination import Ordering, paginate
-from _tetradx.schema import refuses
+from _tetradx.schema import leads_to, refuses
 
 from ..lists import ReferralList, branch_scope, one_referral, own_scope
 from ..models import ReferralTest
@@ -35,6 +35,7 @@ PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 IDEMPOTENCY_KEY = OpenApiParameter(
     name="Idempotency-Key",
     location=OpenApiParameter.HEADER,
+    type={"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
     description=(
         "1 to 255 printable characters. Within 24 hours the same key gets the first answer again,"
         " with `Idempotent-Replayed: true`."
@@ -66,9 +67,13 @@ class CreateReferralView(APIView):
         responses={201: CreatedReferralSerializer},
         parameters=[IDEMPOTENCY_KEY],
     )
+    @leads_to("medics_referral_retrieve", referral_id="data/referral_id")
+    @leads_to("medics_referral_update", referral_id="data/referral_id")
+    @leads_to("medics_referral_tests_status_update", referral_test_id="data/tests/0/test_id")
     @refuses(
         {"test_id": ["Test with the given ID does not exist."]},
         {"branch_id": ["Branch with the given ID does not exist."]},
+        {"Idempotency-Key": ["This key was used with another request before."]},
         wrong_role_message,
     )
     def post(self, request):
@@ -102,6 +107,8 @@ class GetAndUpdateReferralView(APIView):
     }
 
     @extend_schema(responses=ReferralDetailSerializer)
+    @leads_to("medics_referral_update", referral_id="data/referral_id")
+    @leads_to("medics_referral_tests_status_update", referral_test_id="data/tests/0/test_id")
     @refuses("Referral does not exist.")
     def get(self, request, referral_id):
         return Response(one_referral(referral_id=referral_id, user=request.user))
@@ -125,10 +132,12 @@ class UpdateTestStatusView(APIView):
     success_message = "Test status updated successfully"
 
     @extend_schema(request=ReferralStatusForm, responses=UpdatedTestSerializer)
+    @leads_to("medics_referral_update", referral_id="data/referral_id")
     @refuses(
         "Referral test with the given ID does not exist.",
         "You do not have permission to update this test status.",
         "Invalid status value.",
+        {"status": ["The test is Completed already."]},
     )
     def put(self, request, referral_test_id):
         test = self.get_test(referral_test_id)
@@ -196,6 +205,8 @@ class GetPractitionerReferralsView(ReferralListView):
     form = ReferralListForm()
 
     @extend_schema(parameters=[ReferralListForm], responses=PractitionerReferralsSerializer)
+    @leads_to("medics_referral_retrieve", referral_id="data/referrals/0/referral_id")
+    @refuses({"cursor": ["Not a cursor of this list."]}, ReferralListView.wrong_role_message)
     def get(self, request):
         return self.list_referrals(ReferralList(own_scope(), request.user))
 
@@ -207,5 +218,7 @@ class GetTechnicianReferralsView(ReferralListView):
     form = TechnicianReferralListForm()
 
     @extend_schema(parameters=[TechnicianReferralListForm], responses=TechnicianReferralsSerializer)
+    @leads_to("medics_referral_retrieve", referral_id="data/referrals/0/referral_id")
+    @refuses({"cursor": ["Not a cursor of this list."]}, ReferralListView.wrong_role_message)
     def get(self, request):
         return self.list_referrals(ReferralList(branch_scope(), request.user))

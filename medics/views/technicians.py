@@ -21,7 +21,12 @@ class AddLabTechnicianView(APIView):
     success_message = "Lab technician added successfully"
 
     @extend_schema(request=AddLabTechnicianForm, responses={201: AddedTechnicianSerializer})
-    @refuses({"branch_id": ["Branch with the given ID does not exist."]}, wrong_role_message)
+    @refuses(
+        {"branch_id": ["Branch with the given ID does not exist."]},
+        {"phone_number": ["A user with this phone number already exists."]},
+        {"password": ["This password is too common."]},
+        wrong_role_message,
+    )
     def post(self, request):
         facility = request.user.administered_facility
         form = AddLabTechnicianForm(data=request.data, context={"facility": facility})
