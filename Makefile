@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup env run dev test check fuzz bench bench-quick shell upgrade rollback rotate-key \
-	backup restore outage-check pgbouncer-check takeover-check db db-stop
+.PHONY: help setup env run dev test check fuzz audit bench bench-quick shell upgrade rollback \
+	rotate-key backup restore outage-check pgbouncer-check takeover-check db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -62,6 +62,9 @@ fuzz: export ENVIRONMENT := test
 fuzz: setup ## Attack the service with 25,000 requests made up from its schema (ten minutes)
 	$(ON_DATABASE) -m pytest --quiet -n auto --hypothesis-profile=fuzz tests/properties
 	@exec $(CHECK).fuzz $(ARGS)
+
+audit: setup ## Ask PyPI whether an installed package has a known vulnerability
+	@exec $(CHECK).audit
 
 bench bench-quick: export ENVIRONMENT := demo
 bench: setup ## Measure all beside a hand-written floor, at three sizes (half an hour)
