@@ -2,10 +2,12 @@ from django.utils.functional import cached_property
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
+from _tetradx.client_address import client_address
 from _tetradx.schema_examples import example
 
 from .fields import NewPasswordField, PasswordField, PhoneNumberField
 from .models import User, UserType
+from .services import is_own_password
 
 
 @example(
@@ -58,7 +60,9 @@ class ChangePasswordForm(serializers.Serializer):
     confirm_new_password = PasswordField()
 
     def validate_current_password(self, password):
-        if not self.context["request"].user.check_password(password):
+        request = self.context["request"]
+        address = client_address(request.META)
+        if not is_own_password(user=request.user, password=password, address=address):
             raise serializers.ValidationError("The current password is wrong.")
         return password
 

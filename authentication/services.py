@@ -129,6 +129,19 @@ def end_session(*, refresh: str) -> None:
     Session.objects.filter(id=session_id).end()
 
 
+def is_own_password(*, user: User, password: str, address: str) -> bool:
+    """Counted with the tries at a login: who holds somebody's phone gets no more of them here.
+
+    Raises Throttled where too many came before.
+    """
+    limits = limits_of_login(phone_number=user.phone_number, address=address)
+    take_a_try(limits)
+    is_right = user.check_password(password)
+    if is_right:
+        give_the_try_back(limits)
+    return is_right
+
+
 @transaction.atomic
 def change_own_password(*, user: User, new_password: str, session_id: UUID) -> None:
     """Ends every other session, where `user` is as when the current password was checked.

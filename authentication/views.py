@@ -163,6 +163,7 @@ class ChangePasswordView(APIView):
         {"new_password": ["This password is too common."]},
         {"confirm_new_password": ["The passwords do not match."]},
     )
+    @refuses(TOO_MANY_TRIES, code=429)
     def post(self, request):
         form = ChangePasswordForm(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)

@@ -150,14 +150,32 @@ def test_a_new_user_whose_change_is_refused_stays_one(signed_in):
     assert technician.must_change_password
 
 
-def test_a_change_takes_five_statements(signed_in, ama):
+def test_guesses_at_the_current_password_count_with_those_at_a_login(signed_in, anyone, ama):
+    client = signed_in(ama)
+    wrong = [change_password(client, current_password="wrong").status_code for _ in range(7)]
+    login = {"phone_number": ama.phone_number, "password": "wrong"}
+
+    assert wrong == [400] * 5 + [429] * 2
+    assert change_password(client).status_code == 429
+    assert anyone.post(reverse("auth:login"), login).status_code == 429
+
+
+def test_a_right_current_password_is_no_guess(signed_in, ama):
+    client = signed_in(ama)
+    for _ in range(7):
+        answer = change_password(client, confirm_new_password="another")
+        assert answer.json()["detail"].keys() == {"confirm_new_password"}
+
+
+def test_a_change_takes_seven_statements(signed_in, ama):
     client = signed_in(ama)
 
     with statements() as sent:
         change_password(client)
 
-    # the user with the session, again under a lock, the session, the password, the other sessions
-    assert len(sent) == 5
+    # the user with the session, the count of tries and back, the user again under a lock, the
+    # session, the password, the other sessions
+    assert len(sent) == 7
 
 
 @pytest.mark.django_db(transaction=True)
