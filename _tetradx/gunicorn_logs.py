@@ -27,8 +27,8 @@ class Logger(GunicornLogger):
         milliseconds = 1000 * request_time.total_seconds()
         fields: dict[str, Any] = {
             "method": environ.get("REQUEST_METHOD"),
-            # As it came, in ASCII: decoded, it may hold a line break.
-            "path": quote(environ.get("PATH_INFO", ""), encoding="latin-1"),
+            # In ASCII, as it came: Django has decoded it, and it may hold a line break.
+            "path": quote(environ.get("PATH_INFO", ""), errors="replace"),
             "status": resp.status_code,
             "ms": round(milliseconds, 1),
             **{name: environ.get(f"tetradx.{name}") for name in FROM_DJANGO},

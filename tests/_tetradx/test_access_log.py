@@ -33,6 +33,18 @@ def access_lines(log) -> list[str]:
     return [line for line in log.read_text().splitlines() if "gunicorn.access" in line]
 
 
+@pytest.mark.parametrize("letter", ["%C3%A9", "%D9%A1", "%F0%9F%98%80"])
+def test_a_path_in_any_script_has_its_line(tmp_path, letter):
+    log = tmp_path / "log"
+    with log.open("wb") as output, serving(output) as address:
+        status, _ = send(address, "GET", f"/api/medics/facilities/{letter}/branches")
+
+    [line] = access_lines(log)
+    assert status == 200
+    assert f" GET /api/medics/facilities/{letter}/branches status=200 " in line
+    assert "Traceback" not in log.read_text()
+
+
 def test_a_line_says_whose_request_it_was_and_what_it_cost(ama, tmp_path):
     log = tmp_path / "log"
     headers = {**bearer(ama), "X-Request-ID": "ama-1"}
