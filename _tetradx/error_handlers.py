@@ -96,13 +96,13 @@ def sentences(errors: object) -> Iterator[str]:
         yield str(errors)
 
 
-def error_view(status: HTTPStatus, admin_view):
+def error_view(status: HTTPStatus, admin_view, detail: str = ""):
     """A Django error handler: the envelope for clients, Django's page for people in the admin."""
 
     def view(request: HttpRequest, *args, **kwargs) -> HttpResponse:
         if request.path.startswith(f"/{settings.ADMIN_PATH}"):
             return admin_view(request, *args, **kwargs)
-        return JsonResponse(error_body(status, f"{status.phrase}."), status=status)
+        return JsonResponse(error_body(status, detail or f"{status.phrase}."), status=status)
 
     return view
 
@@ -121,6 +121,15 @@ def plain_page(status: HTTPStatus, details: object) -> HttpResponse:
 
 def unavailable_page(request: HttpRequest) -> HttpResponse:
     return plain_page(HTTPStatus.SERVICE_UNAVAILABLE, ServiceUnavailable.default_detail)
+
+
+def too_large_page(request: HttpRequest) -> HttpResponse:
+    return plain_page(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, RequestTooLarge.default_detail)
+
+
+too_large = error_view(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large_page, RequestTooLarge.default_detail
+)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -8,7 +8,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from .client_address import client_address
-from .error_handlers import page_not_found
+from .error_handlers import page_not_found, too_large
 from .health import healthz, readyz
 from .logs import current_request_id
 from .metrics import exposition
@@ -94,6 +94,23 @@ class ProbeMiddleware:
         ):
             return page_not_found(request)
         return self.probes.get(path, self.get_response)(request)
+
+
+class BodyLimitMiddleware:
+    """Refuses what is too large before anybody reads it.
+
+    Django's own limit leaves files out: anybody could fill the disk by a form of the admin's. A
+    body that does not say its length is none to Django.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return too_large(request)
+        return self.get_response(request)
 
 
 class DevelopmentMiddleware:

@@ -8,6 +8,7 @@ ENVIRONMENT is one of
 """
 
 import os
+import re
 import secrets
 from datetime import timedelta
 from pathlib import Path
@@ -30,11 +31,26 @@ if ENVIRONMENT not in {"production", "demo", "development", "test"}:
     raise ImproperlyConfigured(f"ENVIRONMENT is {ENVIRONMENT!r}; see _tetradx/settings.py.")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = ENVIRONMENT == "development"
+if PRODUCTION and env.bool("DEBUG", default=False):
+    raise ImproperlyConfigured(
+        "DEBUG is set: production shows nobody its inside. It is on with ENVIRONMENT=development."
+    )
 
 
 def listed(name: str) -> list[str]:
     """The values of NAME by comma."""
     return [value.strip() for value in env.str(name, default="").split(",") if value.strip()]
+
+
+def origins(name: str) -> list[str]:
+    """The origins in NAME, each by its own name: a wildcard lets in whom nobody thought of."""
+    values = listed(name)
+    for value in values:
+        if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d+)?", value):
+            raise ImproperlyConfigured(
+                f"{name}: {value!r} is no origin of the form https://tetradx.example."
+            )
+    return values
 
 
 def kept_secret(name: str) -> str:
@@ -43,6 +59,9 @@ def kept_secret(name: str) -> str:
         secret = env.str(name)
         if len(secret) < 50:
             raise ImproperlyConfigured(f"{name} is too short: it needs 50 characters or more.")
+        # As Django's own check has it (security.W009), which stops no start.
+        if PRODUCTION and (len(set(secret)) < 5 or secret.startswith("django-insecure-")):
+            raise ImproperlyConfigured(f"{name} can be guessed: generate one, as make env does.")
         return secret
     path = VAR_DIR / name.lower()
     if not path.exists():
@@ -58,6 +77,8 @@ SECRET_KEY_FALLBACKS = listed("SECRET_KEY_FALLBACKS")
 if any(len(key) < 50 for key in SECRET_KEY_FALLBACKS):
     raise ImproperlyConfigured("SECRET_KEY_FALLBACKS has a key of less than 50 characters.")
 JWT_SIGNING_KEY = kept_secret("JWT_SIGNING_KEY")
+if JWT_SIGNING_KEY in {SECRET_KEY, *SECRET_KEY_FALLBACKS}:
+    raise ImproperlyConfigured("JWT_SIGNING_KEY is SECRET_KEY, too: one leak must not give both.")
 
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
 LOOPBACK_ORIGIN = r"^https?://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$"
@@ -66,6 +87,8 @@ if PRODUCTION:
     ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
     if not ALLOWED_HOSTS:
         raise ImproperlyConfigured("Set ALLOWED_HOSTS to the host names that are served.")
+    if any("*" in host for host in ALLOWED_HOSTS):
+        raise ImproperlyConfigured("ALLOWED_HOSTS has a *: name the hosts that are served.")
 else:
     ALLOWED_HOSTS = LOOPBACK_HOSTS + listed("ALLOWED_HOSTS")
     host = env.str("HOST", default="127.0.0.1")
@@ -100,6 +123,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "_tetradx.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -128,6 +152,8 @@ ROOT_URLCONF = "_tetradx.urls"
 WSGI_APPLICATION = "_tetradx.wsgi.application"
 APPEND_SLASH = False
 ADMIN_PATH = env.str("ADMIN_PATH", default="admin/")
+if not re.fullmatch(r"([\w-]+/)+", ADMIN_PATH) or ADMIN_PATH.startswith(("api/", "static/")):
+    raise ImproperlyConfigured(f"ADMIN_PATH is {ADMIN_PATH!r}; it is of the form admin/.")
 
 TEMPLATES = [
     {
@@ -313,7 +339,7 @@ if METRICS:
 PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOWED_ORIGINS = listed("CORS_ALLOWED_ORIGINS")
+CORS_ALLOWED_ORIGINS = origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [LOOPBACK_ORIGIN]
 CORS_ALLOW_HEADERS = [
     "accept",
@@ -339,7 +365,7 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = SERVED_OVER_HTTPS
     CSRF_COOKIE_SECURE = SERVED_OVER_HTTPS
-    CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
+    CSRF_TRUSTED_ORIGINS = origins("CSRF_TRUSTED_ORIGINS")
     if env.bool("BEHIND_TLS_PROXY", default=False):
         # Only behind a proxy that sets this header itself on every request.
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

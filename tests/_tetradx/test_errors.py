@@ -143,6 +143,34 @@ def test_a_body_up_to_the_limit_is_read(client, settings):
     assert client.post(REGISTER, body, content_type="application/json").status_code == 201
 
 
+class Unread(io.BytesIO):
+    def read(self, *args):
+        raise AssertionError("somebody reads the body")
+
+    readline = read
+
+
+@pytest.mark.parametrize("path", [REGISTER, "/admin/login/", "/api/nothing", "/healthz"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"]
+)
+def test_nobody_reads_a_body_that_is_too_large(path, content_type):
+    answer = Client().generic(
+        "POST",
+        path,
+        content_type=content_type,
+        **{
+            "CONTENT_LENGTH": str(django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1),
+            "wsgi.input": Unread(),
+        },
+    )
+
+    if path.startswith("/api/"):
+        assert_error(answer, 413)
+    else:
+        assert answer.status_code == (405 if path == "/healthz" else 413)
+
+
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -478,6 +506,30 @@ def test_a_database_that_goes_in_middleware_is_unavailable_in_the_envelope(clien
 
 
 # Crashes
+
+
+def test_a_crash_of_the_admin_site_is_a_page_that_tells_nothing(monkeypatch):
+    def crash(*args, **kwargs):
+        raise RuntimeError("secret")
+
+    browser = Client(raise_request_exception=False)
+    browser.force_login(UserFactory(is_staff=True, is_superuser=True))
+    monkeypatch.setattr("django.contrib.admin.options.ModelAdmin.get_queryset", crash)
+
+    answer = browser.get("/admin/medics/patient/")
+
+    assert answer.status_code == 500
+    assert answer["Content-Type"].startswith("text/html")
+    for inside in (b"secret", b"Traceback", b"RuntimeError", b"Django", b".py"):
+        assert inside not in answer.content
+
+
+def test_an_unknown_host_is_told_nothing_by_the_admin_site_either(client):
+    answer = client.get("/admin/login/", headers={"Host": "evil.example"})
+
+    assert answer.status_code == 400
+    assert b"evil" not in answer.content
+    assert b"ALLOWED_HOSTS" not in answer.content
 
 
 def test_a_crash_tells_nothing_of_the_inside(client, fail):

@@ -15,8 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 PRODUCTION = {
-    "SECRET_KEY": "s" * 50,
-    "JWT_SIGNING_KEY": "j" * 50,
+    "SECRET_KEY": "secret-key" * 5,
+    "JWT_SIGNING_KEY": "signing-jw" * 5,
     "ALLOWED_HOSTS": "api.example",
     "DATABASE_URL": "postgres://ama:secret@db.example:5433/tetradx",
 }
@@ -89,6 +89,56 @@ def test_production_does_not_start_with_an_empty_value(load, empty):
 def test_a_short_key_is_refused_everywhere(load, name, environment):
     with pytest.raises(ImproperlyConfigured, match=f"{name} is too short"):
         load({**PRODUCTION, "ENVIRONMENT": environment, name: "k" * 49})
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SIGNING_KEY"])
+@pytest.mark.parametrize("key", ["k" * 60, "abab" * 20, f"django-insecure-{'secret-key' * 5}"])
+def test_production_refuses_a_key_that_can_be_guessed(load, name, key):
+    with pytest.raises(ImproperlyConfigured, match=f"{name} can be guessed") as refusal:
+        load({**PRODUCTION, name: key})
+    assert key not in str(refusal.value)
+
+
+@pytest.mark.parametrize("environment", ["production", "demo", "development", "test"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+def test_one_key_for_two_purposes_is_refused(load, name, environment):
+    with pytest.raises(ImproperlyConfigured, match="JWT_SIGNING_KEY is SECRET_KEY, too"):
+        load({**PRODUCTION, "ENVIRONMENT": environment, name: PRODUCTION["JWT_SIGNING_KEY"]})
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SIGNING_KEY"])
+def test_the_example_has_no_key_that_anybody_could_leave_in_place(name):
+    assert f"\n{name}=\n" in (settings.BASE_DIR / ".env.example").read_text()
+
+
+@pytest.mark.parametrize("hosts", ["*", "api.example,*", "*.example"])
+def test_production_names_its_hosts(load, hosts):
+    with pytest.raises(ImproperlyConfigured, match=r"ALLOWED_HOSTS has a \*"):
+        load({**PRODUCTION, "ALLOWED_HOSTS": hosts})
+
+
+@pytest.mark.parametrize("name", ["CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"])
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https://*", "https://*.example", "a.example", "null", "https://a.example/", "ftp://a"],
+)
+def test_production_names_its_origins(load, name, origin):
+    with pytest.raises(ImproperlyConfigured, match=f"{name}: .* is no origin"):
+        load({**PRODUCTION, name: f"https://good.example:8443,{origin}"})
+
+
+@pytest.mark.parametrize("debug", ["true", "1", "on"])
+def test_production_does_not_start_with_debug(load, debug):
+    with pytest.raises(ImproperlyConfigured, match="DEBUG is set"):
+        load({**PRODUCTION, "DEBUG": debug})
+    assert load({**PRODUCTION, "DEBUG": "false"})["DEBUG"] is False
+
+
+@pytest.mark.parametrize("path", ["", "admin", "/admin/", "api/", "api/admin/", "static/", "a b/"])
+def test_a_path_where_the_admin_site_cannot_be_is_refused(load, path):
+    with pytest.raises(ImproperlyConfigured, match="ADMIN_PATH"):
+        load({**PRODUCTION, "ADMIN_PATH": path})
+    assert load({**PRODUCTION, "ADMIN_PATH": "back/office/"})["ADMIN_PATH"] == "back/office/"
 
 
 def test_a_refusal_does_not_tell_the_key(load):
