@@ -249,7 +249,9 @@ if REDIS_URL:
     CACHES["default"] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": REDIS_TIMEOUTS,
+        "OPTIONS": {**REDIS_TIMEOUTS, "serializer": "_tetradx.caching.JSONSerializer"},
+        # 1 was pickled.
+        "VERSION": 2,
     }
 CACHES["default"]["KEY_PREFIX"] = "tetradx"
 

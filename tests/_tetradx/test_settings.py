@@ -329,6 +329,16 @@ def test_a_pooling_that_is_unknown_is_refused(load):
         load({**PRODUCTION, "DB_POOLING": "session"})
 
 
+# The cache
+
+
+def test_what_redis_holds_is_json_and_never_unpickled(load):
+    cache = load({**PRODUCTION, "REDIS_URL": "redis://cache.example"})["CACHES"]["default"]
+
+    assert cache["OPTIONS"]["serializer"] == "_tetradx.caching.JSONSerializer"
+    assert cache["OPTIONS"]["socket_timeout"] == 1
+
+
 # The keys
 
 

