@@ -65,7 +65,7 @@ ELSEWHERE = """
 
 
 # Of a rehearsal: how long filling takes, for each second of reading and mending.
-FILLING_PER_SECOND_BEFORE = 1.0
+FILLING_PER_SECOND_BEFORE = 2.8
 
 
 class ImportRefusedError(Exception):
@@ -163,6 +163,8 @@ def database() -> Any:
     for setting, value in (
         ("statement_timeout", "0"),
         ("idle_in_transaction_session_timeout", "0"),
+        # Nobody but autovacuum should hold a table, and that gives way.
+        ("lock_timeout", "60s"),
         ("work_mem", "64MB"),
         ("maintenance_work_mem", "256MB"),
         # Whoever is killed is missed at once, and not when a long statement ends.

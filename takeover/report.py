@@ -42,7 +42,7 @@ class ReportError(Exception):
 
 @contextmanager
 def new_report(path: Path) -> Iterator[TextIO]:
-    """A file that was not there and only its owner can read; gone again after an error.
+    """A file that was not there and only its owner can read; gone again unless it was written.
 
     Raises ReportError.
     """
@@ -56,16 +56,19 @@ def new_report(path: Path) -> Iterator[TextIO]:
         try:
             yield file
         except BaseException:
-            with suppress(OSError):
-                path.unlink()
+            # Written is that of an import which may well be kept.
+            if not file.closed:
+                with suppress(OSError):
+                    path.unlink()
             raise
 
 
 def write(cursor: Any, file: TextIO) -> None:
-    """Returns once the report is on the disk."""
+    """Returns once the report is on the disk; the file is closed then."""
     cursor.copy_expert(AS_CSV, file)
     file.flush()
     os.fsync(file.fileno())
+    file.close()
 
 
 def read(path: Path) -> Iterator[Line]:

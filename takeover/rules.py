@@ -321,7 +321,7 @@ USERS = (
         f"""
         SELECT id,
             concat('phone_number "', phone_number, '" is also that of ', keeper,
-                ', who logged in later') AS wrong,
+                ', who keeps it') AS wrong,
             concat('phone_number "', {placeholder("id")}, '" in its place; ',
                 CASE WHEN is_active THEN 'disabled' ELSE 'was disabled before' END) AS done,
             {placeholder("id")} AS phone_number, {placeholder("id")} AS phone_key,

@@ -18,6 +18,13 @@ class SourceError(Exception):
     """The predecessor's database cannot be read; says why, and nothing of its URL."""
 
 
+def explanation(error: BaseException) -> str:
+    """PostgreSQL's message, without what it quotes: that may be of the URL, or of a row."""
+    diagnostics = getattr(error, "diag", None)
+    message = (diagnostics and diagnostics.message_primary) or str(error)
+    return re.sub(r'"[^"]*"', "…", message).strip()
+
+
 @contextmanager
 def snapshot(url: str) -> Iterator["Source"]:
     """Whatever is read within is as of one moment. Raises SourceError."""
@@ -28,8 +35,7 @@ def snapshot(url: str) -> Iterator["Source"]:
             url, application_name="tetradx import_predecessor", client_encoding="UTF8"
         )
     except psycopg2.Error as error:
-        # libpq quotes parts of the URL, and where that is malformed, of the password.
-        why = re.sub(r'"[^"]*"', "…", str(error)).strip()
+        why = explanation(error)
         if isinstance(error, psycopg2.ProgrammingError):
             why = "the URL cannot be read; are the special characters in it percent-encoded?"
         raise SourceError(f"The predecessor's database: {why}") from None
@@ -53,6 +59,12 @@ class Source:
         with self.connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else []
+
+    def stream(self, sql: str, parameters: Any = None) -> Iterator[tuple]:
+        """The rows, some thousand at a time."""
+        with self.connection.cursor("predecessor") as cursor:
+            cursor.execute(sql, parameters)
+            yield from cursor
 
     def require_tables(self) -> None:
         """Raises SourceError where a table or a column of the predecessor's is missing."""
@@ -95,7 +107,7 @@ class Source:
                         f'COPY (SELECT {columns} FROM "{table.name}") TO STDOUT',
                         EachRow(stream.write, on_row),
                     )
-            except (psycopg2.Error, OSError) as error:
+            except BaseException as error:  # whatever it is, what came is not the whole table
                 failures.append(error)
 
         reader = Thread(target=read)
@@ -106,7 +118,8 @@ class Source:
         finally:
             reader.join()
         if failures:
-            raise SourceError(f"The predecessor's {table.name} cannot be read.") from failures[0]
+            why = explanation(failures[0])
+            raise SourceError(f"The predecessor's {table.name}: {why}") from failures[0]
 
 
 class EachRow:

@@ -142,6 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
         report = f"--report={Path(folder) / 'report.csv'}"
         timed(server, predecessor, "check", "--check", *DECISIONS)
         timed(server, predecessor, "import", report, *DECISIONS)
+        timed(server, predecessor, "verify", "--verify", report)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(f"The largest process of these took {memory} MB.")
 

@@ -60,17 +60,17 @@ def working(predecessor):
 def import_predecessor(tmp_path):
     """Runs the command; gives what it printed, and the report's lines."""
 
-    def run(*arguments, **options):
+    def run(*arguments, keep_report=False, **options):
         path = tmp_path / "report.csv"
-        path.unlink(missing_ok=True)
+        if not keep_report:
+            path.unlink(missing_ok=True)
         output, error = io.StringIO(), None
         try:
             call_command(
                 "import_predecessor",
                 *arguments,
-                f"--report={path}",
                 stdout=output,
-                **{"verbosity": 0, **options},
+                **{"verbosity": 0, "report": path, **options},
             )
         except CommandError as refusal:
             error = str(refusal)

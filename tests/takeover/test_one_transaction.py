@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from medics.models import Referral, ReferralCount
+from takeover import report
 from takeover.tables import TABLES
 from tests.at_once import while_open
 from tests.served import database_url
@@ -139,7 +140,7 @@ def test_an_error_at_the_end_leaves_neither_rows_nor_a_report(working, import_pr
         with connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION fail CASCADE")
 
-    assert result.error == "Nothing was imported: no room"
+    assert result.error == "Nothing was changed: no room"
     assert is_empty()
     assert not result.path.exists()
 
@@ -154,6 +155,33 @@ def test_only_its_owner_reads_the_report_and_none_is_overwritten(
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert result.lines[0].keys() == {"table", "id", "rule", "what was wrong", "what was done"}
+    again = import_predecessor("--check", keep_report=True)
+    assert again.error == f"{path} is there already; --report names another file."
+    assert again.lines == result.lines
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(
+    working, import_predecessor, tmp_path
+):
+    result = import_predecessor(report=tmp_path / "nowhere" / "report.csv")
+
+    assert "cannot be written: No such file or directory." in result.error
+    assert is_empty()
+
+
+def test_the_report_of_what_may_have_been_kept_is_kept(tmp_path):
+    path = tmp_path / "report.csv"
+
+    def interrupted_after_the_report():
+        with report.new_report(path) as file:
+            file.write("table,id")
+            file.close()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after_the_report()
+
+    assert path.read_text() == "table,id"
 
 
 def test_the_triggers_are_on_again(working, import_predecessor):

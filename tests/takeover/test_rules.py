@@ -120,9 +120,7 @@ class TestUsers:
         assert not loser.is_active
         assert loser.phone_number.startswith("none_")
         assert listed == other
-        assert wrong == (
-            f'phone_number "{number}" is also that of {keeper.pk}, who logged in later'
-        )
+        assert wrong == f'phone_number "{number}" is also that of {keeper.pk}, who keeps it'
         assert done == f'phone_number "{loser.phone_number}" in its place; disabled'
 
     def test_a_full_name_is_put_together_where_there_is_none(self, add, imported):

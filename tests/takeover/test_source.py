@@ -1,8 +1,10 @@
 """What the predecessor's database has to be, and that nothing of its URL is shown."""
 
 import pytest
+from django.db import connection
 
-from takeover.source import snapshot
+from takeover.source import SourceError, snapshot
+from takeover.tables import TABLE
 
 pytestmark = pytest.mark.django_db
 
@@ -48,3 +50,35 @@ def test_nothing_can_be_written_to_it(working):
         pytest.raises(Exception, match="read-only transaction"),
     ):
         source.query("""DELETE FROM "ReferralTest" """)
+
+
+def test_a_table_that_ends_too_early_is_no_table(working):
+    def lose_the_connection():
+        working.predecessor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'tetradx import_predecessor'"
+        )
+
+    many = 'INSERT INTO "Patient" SELECT n, NULL, now(), md5(n::text) FROM generate_series(1, %s) n'
+    working.predecessor.execute("""DELETE FROM "ReferralTest" """)
+    working.predecessor.execute("""DELETE FROM "Referral" """)
+    working.predecessor.execute("""DELETE FROM "Patient" """)
+    working.predecessor.execute(many, [50_000])
+    rows = []
+
+    def on_row():
+        rows.append(1)
+        if len(rows) == 1:
+            lose_the_connection()
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE predecessor_patient"
+            " (id bigint, contact_number text, created_at timestamptz, full_name_or_id text)"
+            " ON COMMIT DROP"
+        )
+        with (
+            snapshot(working.predecessor.url) as source,
+            pytest.raises(SourceError, match="The predecessor's Patient: "),
+        ):
+            source.copy(TABLE["Patient"], cursor, on_row)

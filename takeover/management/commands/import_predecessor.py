@@ -1,28 +1,28 @@
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from tqdm import tqdm
 
 from _tetradx.tables import in_columns
 
 from ... import report
-from ...loading import ImportRefusedError, Outcome, check, import_from
+from ...loading import ImportRefusedError, Outcome, check, database, import_from
 from ...rules import OPTIONS, RULES, Rule
-from ...source import Source, SourceError, snapshot
+from ...source import Source, SourceError, explanation, snapshot
+from ...tables import TABLES
+from ...verifying import Ours, compare, differing_rows, reported
 
 REPORT = Path("takeover-report.csv")
+DIFFERENCES_SHOWN = 10
 
 
 class Bar:
-    """The progress on the terminal; where standard error is none, nothing."""
-
-    def __init__(self, *, shown: bool):
-        self.bar = tqdm(unit=" rows", unit_scale=True, disable=None if shown else True)
+    def __init__(self, bar: tqdm):
+        self.bar = bar
 
     def start(self, rows: int) -> None:
         self.bar.total = 2 * rows
@@ -47,10 +47,17 @@ class Command(BaseCommand):
             metavar="URL",
             help="The URL, in place of the variable; whoever lists processes can read it.",
         )
-        parser.add_argument(
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument(
             "--check",
             action="store_true",
             help="Change nothing; say what would be done, and fail where something is undecided.",
+        )
+        instead.add_argument(
+            "--verify",
+            action="store_true",
+            help="After an import: compare both sides, and fail where they differ in what its "
+            "report does not explain.",
         )
         parser.add_argument(
             "--report",
@@ -61,24 +68,23 @@ class Command(BaseCommand):
         for option in OPTIONS:
             parser.add_argument(option.flag, choices=option.choices, help=option.says)
 
-    def handle(self, *, url, check, report, verbosity, **options):
+    def handle(self, *, url, check, verify, report, verbosity, **options):
         decisions = {
             option.name: options[option.name] for option in OPTIONS if options[option.name]
         }
         with said_plainly(), snapshot(url or settings.PREDECESSOR_DATABASE_URL) as source:
-            bar = Bar(shown=verbosity > 0)
-            if check:
-                self.check_only(source, decisions, report, bar)
+            if verify:
+                self.verify(source, report or REPORT)
+            elif check:
+                self.check_only(source, decisions, report, shown=verbosity > 0)
             else:
-                self.import_all(source, decisions, report or REPORT, bar)
+                self.import_all(source, decisions, report or REPORT, shown=verbosity > 0)
 
-    def check_only(self, source: Source, decisions: dict, path: Path | None, bar: Bar) -> None:
-        if path:
-            with report.new_report(path) as file:
-                outcome = check(source, decisions=decisions, file=file, progress=bar)
-        else:
-            outcome = check(source, decisions=decisions, file=None, progress=bar)
-        bar.bar.close()
+    def check_only(
+        self, source: Source, decisions: dict, path: Path | None, *, shown: bool
+    ) -> None:
+        with report.new_report(path) if path else nullcontext() as file, progress(shown) as bar:
+            outcome = check(source, decisions=decisions, file=file, progress=bar)
         self.show(outcome)
         self.stdout.write(
             f"The import would take about {outcome.seconds_to_import:.0f} s on this machine."
@@ -86,12 +92,32 @@ class Command(BaseCommand):
         if outcome.open_rules:
             raise CommandError(explained(outcome))
 
-    def import_all(self, source: Source, decisions: dict, path: Path, bar: Bar) -> None:
-        with report.new_report(path) as file:
+    def import_all(self, source: Source, decisions: dict, path: Path, *, shown: bool) -> None:
+        with report.new_report(path) as file, progress(shown) as bar:
             outcome = import_from(source, decisions=decisions, file=file, progress=bar)
-        bar.bar.close()
         self.show(outcome)
         self.stdout.write(f"{path} lists these rows, with what stood in them: keep it closed.")
+
+    @transaction.atomic
+    def verify(self, source: Source, path: Path) -> None:
+        database()
+        ours, known = Ours(), reported(report.read(path))
+        compared = list(compare(source, ours, known))
+        self.stdout.write(
+            in_columns(
+                ("", "predecessor", "ours", "in the report", ""),
+                [(*line[:4], "" if line.same else "DIFFERENT") for line in compared],
+            )
+        )
+        different = [line for line in compared if not line.same]
+        if not different:
+            self.stdout.write("The same, but for what the report says.")
+            return
+        for table in TABLES:
+            if any(line.what.startswith(f"{table.name}: checksum") for line in different):
+                for row in differing_rows(source, ours, known, table, limit=DIFFERENCES_SHOWN):
+                    self.stdout.write(row)
+        raise CommandError(f"{len(different)} differences that the report does not explain.")
 
     def show(self, outcome: Outcome) -> None:
         found = [
@@ -105,6 +131,13 @@ class Command(BaseCommand):
         self.stdout.write("")
         for phase, seconds in outcome.seconds.items():
             self.stdout.write(f"{phase}: {seconds:.1f} s")
+
+
+@contextmanager
+def progress(shown: bool) -> Iterator[Bar]:
+    """On the terminal; where standard error is none, nothing."""
+    with tqdm(unit=" rows", unit_scale=True, disable=None if shown else True) as bar:
+        yield Bar(bar)
 
 
 def explained(outcome: Outcome) -> str:
@@ -129,7 +162,6 @@ def said_plainly() -> Iterator[None]:
     except (ImportRefusedError, SourceError, report.ReportError) as error:
         raise CommandError(str(error)) from None
     except DatabaseError as error:
-        cause: Any = error.__cause__
         raise CommandError(
-            f"Nothing was imported: {getattr(cause, 'diag', None) and cause.diag.message_primary}"
+            f"Nothing was changed: {explanation(error.__cause__ or error)}"
         ) from None
