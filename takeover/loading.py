@@ -5,7 +5,7 @@ filled by one statement. What triggers keep for each row is computed for all at 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -17,15 +17,15 @@ from django.db import connection, transaction
 
 from authentication.phone_numbers import WELL_FORMED, clean_phone_number, phone_key
 
-from . import report
+from . import history, report
 from .rules import OPTIONS, RULES, Prepare, Rule
 from .source import Source
-from .tables import TABLES, Table
+from .tables import TABLE, TABLES, Table
 
 KEY = "hashtextextended('import_predecessor', 0)"
 
-# Filled by one statement each, with what their triggers would keep row by row.
-FILLED_WITHOUT_TRIGGERS = ("medics_referral", "medics_referraltest")
+# The others keep what is computed here for all rows at once, or record what is recorded by rule.
+TRIGGERS_LEFT_ON = ("one_facility_per_person", "record_catalogue_change")
 
 # What a table of ours has beside the kept columns: the column, and where it comes from.
 BESIDE = {
@@ -244,7 +244,6 @@ def mend(cursor: Any, decisions: Mapping[str, str], progress: Progress) -> list[
     parameters: dict[str, Any] = {option.name: option.choices[0] for option in OPTIONS}
     parameters |= decisions
     parameters["hashers"] = [hasher.algorithm for hasher in get_hashers()]
-    staging = {table.name: table.staging for table in TABLES}
     open_rules = []
     for rule in RULES:
         if isinstance(rule, Prepare):
@@ -256,9 +255,9 @@ def mend(cursor: Any, decisions: Mapping[str, str], progress: Progress) -> list[
             continue
         progress.enter(rule.name)
         parameters["round"] = 1
-        found = apply(cursor, rule, staging[rule.table], parameters)
+        found = apply(cursor, rule, TABLE[rule.table], parameters)
         while rule.repeats and apply(
-            cursor, rule, staging[rule.table], {**parameters, "round": parameters["round"] + 1}
+            cursor, rule, TABLE[rule.table], {**parameters, "round": parameters["round"] + 1}
         ):
             parameters["round"] += 1
         if found and (rule.stops or (rule.option and rule.option not in decisions)):
@@ -266,28 +265,43 @@ def mend(cursor: Any, decisions: Mapping[str, str], progress: Progress) -> list[
     return open_rules
 
 
-def apply(cursor: Any, rule: Rule, staging: str, parameters: Mapping[str, Any]) -> int:
+def apply(cursor: Any, rule: Rule, table: Table, parameters: Mapping[str, Any]) -> int:
     """How many rows the rule found."""
-    columns, changed = ", ".join(rule.sets), ""
+    columns, changed, old, new = ", ".join(rule.sets), "", "NULL", "NULL"
     if rule.makes:
         changed = (
-            f", changed AS (INSERT INTO {staging} (id, made, {columns})"
+            f", changed AS (INSERT INTO {table.staging} (id, made, {columns})"
             f" SELECT id, true, {columns} FROM found)"
         )
+        new = as_json(table, "found", history.told(table, rule.sets))
     elif rule.sets:
         sets = ", ".join(f"{name} = found.{name}" for name in rule.sets)
         changed = (
-            f", changed AS (UPDATE {staging} row SET {sets} FROM found WHERE row.id = found.id)"
+            f", changed AS (UPDATE {table.staging} row SET {sets} FROM found"
+            " WHERE row.id = found.id)"
         )
+        new = as_json(table, "found", history.told(table, rule.sets))
+    if not rule.makes and (told := rule.forgets or history.told(table, rule.sets)):
+        old = as_json(table, "row", told)
     cursor.execute(
         f"""
         WITH found AS MATERIALIZED ({rule.found}) {changed}
-        INSERT INTO predecessor_report (table_name, id, rule, wrong, done)
-        SELECT '{rule.table}', id, '{rule.name}', wrong, done FROM found ORDER BY id
+        INSERT INTO predecessor_report (table_name, id, rule, wrong, done, old, new)
+        SELECT '{rule.table}', id, '{rule.name}', wrong, done, {old}, {new}
+        FROM found LEFT JOIN {table.staging} row USING (id) ORDER BY id
         """,
         parameters,
     )
     return cursor.rowcount
+
+
+def as_json(table: Table, source: str, columns: Iterable[str]) -> str:
+    blank = {column.name for column in table.columns if column.blank}
+    values = ", ".join(
+        f"'{name}', " + (f"coalesce({source}.{name}, '')" if name in blank else f"{source}.{name}")
+        for name in columns
+    )
+    return f"jsonb_build_object({values})"
 
 
 def fill(cursor: Any, progress: Progress) -> None:
@@ -301,6 +315,8 @@ def fill(cursor: Any, progress: Progress) -> None:
             progress.advance(cursor.rowcount)
         progress.enter("counting referrals")
         cursor.execute(COUNTS)
+    progress.enter("recording what was mended")
+    history.write(cursor)
     progress.enter("checking")
     cursor.execute(ELSEWHERE)
     if cursor.fetchone() != (0,):
@@ -327,11 +343,12 @@ def fill_statement(table: Table) -> str:
 
 @contextmanager
 def triggers_off(cursor: Any) -> Iterator[None]:
-    """Foreign keys and constraints go on; those that cost a statement for each row do not."""
+    """Foreign keys and constraints go on; what is kept or recorded for each row waits."""
     cursor.execute(
         "SELECT tgrelid::regclass, tgname FROM pg_trigger"
-        " WHERE NOT tgisinternal AND tgenabled = 'O' AND tgrelid::regclass::text = ANY (%s)",
-        [list(FILLED_WITHOUT_TRIGGERS)],
+        " WHERE NOT tgisinternal AND tgenabled = 'O' AND tgrelid::regclass::text = ANY (%s)"
+        " AND tgname <> ALL (%s)",
+        [[table.target for table in TABLES], list(TRIGGERS_LEFT_ON)],
     )
     triggers = cursor.fetchall()
     for table, name in triggers:

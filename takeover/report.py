@@ -17,7 +17,7 @@ MAKE = """
     CREATE TEMPORARY TABLE predecessor_report (
         number bigint GENERATED ALWAYS AS IDENTITY,
         table_name text NOT NULL, id text NOT NULL, rule text NOT NULL,
-        wrong text NOT NULL, done text NOT NULL
+        wrong text NOT NULL, done text NOT NULL, old jsonb, new jsonb
     ) ON COMMIT DROP
 """
 

@@ -56,6 +56,7 @@ class Rule:
     table: str
     found: str
     sets: tuple[str, ...] = ()
+    forgets: tuple[str, ...] = ()  # columns of the predecessor that have no place here
     makes: bool = False  # what is found are new rows
     option: str = ""  # the name of what decides; without it nothing is imported
     stops: bool = False  # nothing decides this one: it must be mended in the predecessor
@@ -283,6 +284,7 @@ USERS = (
             OR btrim(concat_ws(' ', first_name, last_name)) NOT IN ('', full_name)
             OR email <> ''
         """,
+        forgets=("username", "first_name", "last_name", "email"),
     ),
     Rule(
         "user_hash_unreadable",

@@ -1,7 +1,8 @@
 """Whether our database holds what the predecessor's holds, but for what the report says.
 
 Both sides count, and add up hashes of the kept columns, by the same SQL. Of a row that the report
-has, the columns are left out that its rule sets; a row that was made is left out as a whole.
+has, the columns are left out that its rule sets; a row that was made is left out as a whole. Those
+must be what the history says that the rule gave them.
 """
 
 from collections import defaultdict
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from django.db import connection
 
+from . import history
 from .report import Line
 from .rules import RULES, Rule
 from .tables import TABLE, TABLES, Table
@@ -70,6 +72,7 @@ def reported(lines: Iterable[Line]) -> Reported:
 def compare(predecessor: Side, ours: Side, report: Reported) -> Iterator[Comparison]:
     for table in TABLES:
         yield from compare_rows(predecessor, ours, report, table)
+        yield from compare_with_history(ours, table)
     yield from compare_facilities(predecessor, ours, report)
     for name in ("Referral", "ReferralTest"):
         yield from compare_statuses(predecessor, ours, report, TABLE[name])
@@ -113,6 +116,23 @@ def sides(
     yield predecessor, f'{rows} FROM "{table.name}"', parameters
     not_made = "id::text NOT IN (SELECT unnest(%(made)s::text[]))"
     yield ours, f"{rows} FROM {table.target} WHERE {not_made}", parameters
+
+
+def compare_with_history(ours: Side, table: Table) -> Iterator[Comparison]:
+    [(told, kept)] = ours.query(
+        f"""
+        SELECT count(*), count(*) FILTER (WHERE to_jsonb(row) -> mended.name = mended.value)
+        FROM (
+            SELECT DISTINCT ON (row_id, name) row_id, name, value
+            FROM medics_change, jsonb_each(new) AS told (name, value)
+            WHERE row_table = %s AND request_id = %s AND name <> 'rule'
+            ORDER BY row_id, name, id DESC
+        ) mended LEFT JOIN {table.target} row ON row.id::text = mended.row_id
+        """,
+        [table.target, history.COMMAND],
+    )
+    if told:
+        yield Comparison(f"{table.name}: mended values", told, kept, None, told == kept)
 
 
 def value_of(column: Any) -> str:
