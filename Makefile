@@ -81,6 +81,7 @@ upgrade: ## Build what is checked out, back up, migrate, and replace the running
 	@docker tag "$$(docker inspect --format '{{.Image}}' tetraDX-backend)" tetradx-backend:previous
 	docker compose build
 	@$(MAKE) --no-print-directory backup
+	docker compose run --rm --no-deps migrate
 	docker compose up --detach --wait
 
 rollback: ## Put the image that ran before the last upgrade back

@@ -7,18 +7,37 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+DOCKER = """#!/bin/sh
+beside=$(dirname "$0")
+echo "$@" >> "$beside/calls"
+case $1 in inspect) echo sha256:running;; esac
+if [ -e "$beside/fails" ]; then
+    case $* in "$(cat "$beside/fails")"*) exit 1;; esac
+fi
+"""
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def calls(tmp_path):
+def docker(tmp_path):
+    """The stand-in: a file with its calls beside it, and one with what it fails at."""
+    program = tmp_path / "docker"
+    program.write_text(DOCKER)
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def calls(docker):
     """What docker was called with."""
-    log = tmp_path / "calls"
-    (tmp_path / "docker").write_text(
-        f'#!/bin/sh\necho "$@" >> {log}\ncase $1 in inspect) echo sha256:running;; esac\n'
-    )
-    (tmp_path / "docker").chmod(0o755)
-    return lambda: log.read_text().splitlines()
+    return lambda: docker.with_name("calls").read_text().splitlines()
+
+
+@pytest.fixture
+def fail_at(docker):
+    """Has docker fail when it is called with what begins so."""
+    return docker.with_name("fails").write_text
 
 
 @pytest.fixture
@@ -52,6 +71,7 @@ def test_an_upgrade_keeps_the_image_builds_backs_up_and_replaces(make, calls, tm
         "inspect --format {{.Image}} tetraDX-backend",
         "tag sha256:running tetradx-backend:previous",
         "compose build",
+        "compose run --rm --no-deps migrate",
         "compose up --detach --wait",
     ]
     assert len(list((tmp_path / "backups").glob("*.dump"))) == 1
@@ -61,6 +81,13 @@ def test_without_a_backup_nothing_is_replaced(make, calls):
     assert make("upgrade", TETRADX_DB_EXEC="false").returncode != 0
 
     assert calls()[-1] == "compose build"
+
+
+def test_without_its_migrations_nothing_is_replaced(make, calls, fail_at):
+    fail_at("compose run")
+
+    assert make("upgrade").returncode != 0
+    assert calls()[-1] == "compose run --rm --no-deps migrate"
 
 
 def test_a_rollback_puts_the_kept_image_back_and_leaves_the_database(make, calls):
