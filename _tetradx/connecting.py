@@ -1,8 +1,15 @@
+import os
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
+
+from _tetradx.origin import with_origin
 
 # A refusal comes at once. What takes longer came from nobody.
 SLOW_SECONDS = 0.5
@@ -45,3 +52,41 @@ class Connection(connection):
             Connection.next_attempt_at = end + PAUSE_SECONDS if slow else None
             raise
         Connection.next_attempt_at = None
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        waiting[threading.get_ident()] = self, time.monotonic()
+        try:
+            yield
+        finally:
+            del waiting[threading.get_ident()]
+
+    def commit(self):
+        with self.waited_for():
+            super().commit()
+
+    def rollback(self):
+        with self.waited_for():
+            super().rollback()
+
+    def shut_down(self) -> None:
+        """Called by another thread than the one that waits, which then has an OperationalError."""
+        with socket.socket(fileno=os.dup(self.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+
+class Cursor(cursor):
+    """psycopg2's, which says that it waits, and where a change comes from."""
+
+    def execute(self, sql: Any, values: Any = None) -> None:
+        with self.connection.waited_for():
+            super().execute(with_origin(sql), values)
+
+    def executemany(self, sql: Any, rows: Any) -> None:
+        with self.connection.waited_for():
+            super().executemany(with_origin(sql), rows)
+
+
+# The threads of this process that wait for the database, on which connection and since when
+# (time.monotonic).
+waiting: dict[int, tuple[Connection, float]] = {}

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
-from psycopg2.extensions import cursor
-
 CHANGES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b")
 
 
@@ -49,21 +47,12 @@ def changes_come_from(origin: Origin) -> Iterator[None]:
         current_origin.reset(token)
 
 
-class Cursor(cursor):
-    """psycopg2's, which puts the current origin before what begins with INSERT, UPDATE or DELETE.
+def with_origin(sql: Any) -> Any:
+    """With the current origin before it, where it begins with INSERT, UPDATE or DELETE.
 
     A change that begins otherwise (WITH, SELECT of a function) has the origin of the one before
     it in its transaction, if any.
     """
-
-    def execute(self, sql: Any, values: Any = None) -> None:
-        super().execute(with_origin(sql), values)
-
-    def executemany(self, sql: Any, rows: Any) -> None:
-        super().executemany(with_origin(sql), rows)
-
-
-def with_origin(sql: Any) -> Any:
     origin = current_origin.get()
     if origin is None or not isinstance(sql, str) or not CHANGES.match(sql):
         return sql

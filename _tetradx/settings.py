@@ -7,6 +7,7 @@ ENVIRONMENT is one of
   test         `make test`
 """
 
+import math
 import os
 import re
 import secrets
@@ -17,8 +18,7 @@ from urllib.parse import unquote
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from _tetradx.connecting import Connection
-from _tetradx.origin import Cursor
+from _tetradx.connecting import Connection, Cursor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -206,6 +206,11 @@ DB_SESSION_SETTINGS: dict[str, int | str] = {
     # of milliseconds to save a few.
     "jit": "off",
 }
+# What the database has not answered by then it will not: it should have ended the statement long
+# before, a wait for one of PgBouncer's sessions included.
+DB_UNANSWERED_SECONDS = int(DB_SESSION_SETTINGS["statement_timeout"]) / 1000 + 15
+if not DB_SESSION_SETTINGS["statement_timeout"]:
+    DB_UNANSWERED_SECONDS = math.inf
 DATABASES = {"default": database()}
 DATABASES["default"].update(
     # A connection is kept for ten minutes, and asked whether it lives before a request uses it.

@@ -1,5 +1,6 @@
 """Settings as each environment gets them: run from a copy of the file, whose var/ is its own."""
 
+import math
 import os
 import runpy
 import shutil
@@ -283,6 +284,13 @@ def test_statements_and_locks_time_out(load):
     assert "-c statement_timeout=30000" in options
     assert "-c lock_timeout=10000" in options
     assert "-c idle_in_transaction_session_timeout=60000" in options
+
+
+@pytest.mark.parametrize(("limit", "unanswered"), [("30000", 45), ("0", math.inf)])
+def test_the_database_is_given_up_long_after_its_own_limit_on_statements(load, limit, unanswered):
+    loaded = load({**PRODUCTION, "DB_STATEMENT_TIMEOUT_MS": limit})
+
+    assert loaded["DB_UNANSWERED_SECONDS"] == unanswered
 
 
 def test_every_time_limit_of_the_database_has_a_variable(load):

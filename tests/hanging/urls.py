@@ -42,6 +42,12 @@ def sleep_in_the_api(request):
     return sleep_in_the_database(request)
 
 
+def ask_for_one_row(request):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse()
+
+
 def answer_at_once(request):
     return HttpResponse()
 
@@ -50,6 +56,7 @@ urlpatterns = [
     path("database", sleep_in_the_database),
     path("database-in-the-api", sleep_in_the_api),
     path("many-queries", ask_for_each_row),
+    path("one-row", ask_for_one_row),
     path("lock", wait_for_a_lock),
     path("python", compute_for_ever),
     path("nothing", answer_at_once),
