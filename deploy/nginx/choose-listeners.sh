@@ -15,3 +15,20 @@ echo "include /etc/nginx/site/$listeners.conf;" >"$conf/listeners.conf"
 
 # As the backend has it, so that nobody uploads what would be refused.
 echo "client_max_body_size $MAX_BODY_BYTES;" >"$conf/body-size.conf"
+
+# Whose browser clients may read what nginx answers by itself.
+{
+    echo 'map $http_origin $allowed_origin {'
+    echo '    default "";'
+    set -f
+    for origin in $(echo "${CORS_ALLOWED_ORIGINS:-}" | tr ',' ' '); do
+        case $origin in
+        *[!][A-Za-z0-9:/._-]*)
+            echo "CORS_ALLOWED_ORIGINS names $origin, which is no origin." >&2
+            exit 1
+            ;;
+        esac
+        echo "    \"$origin\" \$http_origin;"
+    done
+    echo '}'
+} >"$conf/origins.conf"

@@ -10,13 +10,14 @@ from _tetradx.middleware import SANE_REQUEST_ID
 FOLDER = settings.BASE_DIR / "deploy" / "nginx"
 CONFIG = (FOLDER / "nginx.conf").read_text()
 LOCATIONS = (FOLDER / "site" / "locations.conf").read_text()
+OWN_ANSWER = (FOLDER / "site" / "own_answer.conf").read_text()
 
 
 @pytest.fixture
 def choose_listeners(tmp_path):
     """Runs the script with these files in the folder of certificates; gives what it wrote."""
 
-    def choose_listeners(*files):
+    def choose_listeners(*files, origins=""):
         tls, conf = tmp_path / "tls", tmp_path / "conf"
         tls.mkdir()
         for name, content in files:
@@ -28,8 +29,11 @@ def choose_listeners(tmp_path):
                 "CONF": str(conf),
                 "TLS": str(tls),
                 "MAX_BODY_BYTES": "1048576",
+                "CORS_ALLOWED_ORIGINS": origins,
             },
             check=True,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         return {file.name: file.read_text() for file in conf.iterdir()}
 
@@ -57,6 +61,32 @@ def test_plain_http_is_served_without_a_whole_certificate(choose_listeners, file
 
 def test_nginx_refuses_what_the_backend_would(choose_listeners):
     assert choose_listeners()["body-size.conf"] == "client_max_body_size 1048576;\n"
+
+
+def test_browser_clients_of_the_allowed_origins_may_read_its_own_answers(choose_listeners):
+    written = choose_listeners(origins="https://app.example, http://[::1]:5173")
+
+    assert written["origins.conf"] == (
+        "map $http_origin $allowed_origin {\n"
+        '    default "";\n'
+        '    "https://app.example" $http_origin;\n'
+        '    "http://[::1]:5173" $http_origin;\n'
+        "}\n"
+    )
+    assert "add_header Access-Control-Allow-Origin $allowed_origin always;" in OWN_ANSWER
+
+
+def test_it_does_not_start_with_what_is_no_origin(choose_listeners):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        choose_listeners(origins="https://app.example; return 200")
+
+    assert "names https://app.example;, which is no origin" in refused.value.stderr
+
+
+def test_what_it_lets_clients_read_is_what_the_backend_does():
+    [exposed] = re.findall(r'default "(Retry-After.*)";', CONFIG)
+
+    assert set(exposed.split(", ")) <= set(settings.CORS_EXPOSE_HEADERS)
 
 
 def test_no_query_is_logged():
@@ -91,7 +121,9 @@ def test_what_a_client_claims_is_replaced(header, value):
 
 @pytest.mark.parametrize("code", [400, 404, 413, 429, 503])
 def test_nginx_answers_in_the_envelope(code):
-    assert f"""return {code} '{{"status":"error","code":"{code}","detail":""" in LOCATIONS
+    answer = f"""return {code} '{{"status":"error","code":"{code}","detail":"""
+
+    assert f"    include /etc/nginx/site/own_answer.conf;\n    {answer}" in LOCATIONS
 
 
 def test_nginx_lets_go_of_a_connection_before_gunicorn_does():
