@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup env run dev test check fuzz audit bench bench-quick shell upgrade rollback \
-	rotate-key backup restore outage-check pgbouncer-check takeover-check db db-stop
+	rotate-key roles backup restore outage-check pgbouncer-check takeover-check db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -90,6 +90,10 @@ rollback: ## Put the image that ran before the last upgrade back
 
 rotate-key: ## Give NAME=SECRET_KEY or JWT_SIGNING_KEY in .env another value
 	@exec $(PYTHON) scripts/rotate_key.py $(NAME)
+
+roles: ## Give the database's roles the passwords in .env, and to each what is its own
+	docker compose up --detach --wait db
+	docker compose exec -T db sh < deploy/postgres/init.sh
 
 backup: ## Dump the stack's database into var/backups, and check the dump by restoring it
 	@exec $(PYTHON) scripts/backup.py make "$(BACKUPS)"

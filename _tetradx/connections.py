@@ -1,7 +1,8 @@
-"""Whether the database has room for all of this server's connections."""
+"""Whether the database has room for all connections and what its role may do."""
 
 import logging
 
+from django.conf import settings
 from django.db import Error, connection
 
 log = logging.getLogger("tetradx.database")
@@ -30,4 +31,35 @@ def warn_of_too_few(*, wanted: int) -> None:
             " lower GUNICORN_WORKERS or GUNICORN_THREADS, or raise its max_connections.",
             wanted,
             free,
+        )
+
+
+TABLES_OWNED = """
+    SELECT current_user, count(*) FROM pg_class
+    WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
+        AND pg_has_role(relowner, 'USAGE')
+"""
+
+
+def tell_of_owned_tables() -> None:
+    """Logs where the role that serves requests could change the schema: a warning in production.
+
+    Nothing of it is kept open, as above.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(TABLES_OWNED)
+            role, tables = cursor.fetchone()
+    except Error:
+        # That it does not answer has been said.
+        return
+    finally:
+        connection.close()
+    if tables:
+        log.log(
+            logging.WARNING if settings.PRODUCTION else logging.INFO,
+            "The role that serves requests, %s, owns %d tables, so it could change them:"
+            " docs/operations.md has how another one migrates.",
+            role,
+            tables,
         )

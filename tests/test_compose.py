@@ -39,7 +39,11 @@ def test_everything_in_the_example_is_used():
 
 
 @pytest.mark.parametrize(
-    "name", ["SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS", "DB_PASSWORD", "POSTGRES_PASSWORD"]
+    "name",
+    [
+        *("SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS"),
+        *("DB_PASSWORD", "DB_OWNER_PASSWORD", "POSTGRES_PASSWORD"),
+    ],
 )
 def test_without_a_secret_compose_stops_and_names_it(name):
     uses = [how for used, how, _value in USES.findall(SOURCE) if used == name]
@@ -59,9 +63,15 @@ def test_every_setting_reaches_the_backend():
     assert handed_on == explained_variables() - FIXED
 
 
-def test_migrate_and_backend_are_told_the_same():
-    migrate, backend = (SERVICES[name]["environment"] for name in ("migrate", "backend"))
-    assert migrate == {name: backend[name] for name in backend if name != "FORWARDED_ALLOW_IPS"}
+def test_migrate_is_told_the_same_as_the_backend_but_for_its_role():
+    migrate, backend = (dict(SERVICES[name]["environment"]) for name in ("migrate", "backend"))
+    del backend["FORWARDED_ALLOW_IPS"]
+    role = {name: migrate.pop(name) for name in ("DB_USER", "DB_PASSWORD")}
+    assert role["DB_USER"] == SERVICES["db"]["environment"]["DB_OWNER_USER"]
+    assert role["DB_PASSWORD"] == SERVICES["db"]["environment"]["DB_OWNER_PASSWORD"]
+    assert backend.pop("DB_USER") == SERVICES["db"]["environment"]["DB_USER"] != role["DB_USER"]
+    assert backend.pop("DB_PASSWORD").startswith("${DB_PASSWORD:?")
+    assert migrate == backend
 
 
 def test_nobody_reaches_the_database_or_the_cache_from_outside():

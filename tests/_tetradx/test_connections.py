@@ -3,7 +3,7 @@ import logging
 import pytest
 from django.db import connection
 
-from _tetradx.connections import warn_of_too_few
+from _tetradx.connections import tell_of_owned_tables, warn_of_too_few
 from tests.served import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,3 +44,23 @@ def test_a_database_that_is_away_does_not_stop_the_start(caplog, monkeypatch):
     with caplog.at_level(logging.WARNING, "tetradx.database"):
         warn_of_too_few(wanted=1)
     assert caplog.messages == ["The database does not answer yet: OperationalError"]
+
+
+@pytest.mark.parametrize(("production", "level"), [(True, "WARNING"), (False, "INFO")])
+def test_a_role_that_could_change_the_tables_is_told_of(caplog, settings, production, level):
+    settings.PRODUCTION = production
+
+    with caplog.at_level(logging.INFO, "tetradx.database"):
+        tell_of_owned_tables()
+
+    [line] = caplog.records
+    assert line.levelname == level
+    assert f"The role that serves requests, {connection.settings_dict['USER']}, owns" in caplog.text
+    assert connection.connection is None
+
+
+def test_of_a_database_that_is_away_nothing_more_is_told(caplog, monkeypatch):
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
+    tell_of_owned_tables()
+    assert not caplog.records

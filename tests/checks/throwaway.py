@@ -70,12 +70,17 @@ class Server:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
-    def manage(self, *arguments: str, input: str = "") -> str:  # noqa: A002 (subprocess's name)
-        """What manage.py prints, on this server's database."""
+    def manage(
+        self,
+        *arguments: str,
+        input: str = "",  # noqa: A002 (subprocess's name)
+        url: str = "",
+    ) -> str:
+        """What manage.py prints, on this server's database; `url` names another role."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
-            env={**os.environ, "ENVIRONMENT": "test", "DATABASE_URL": self.url},
+            env={**os.environ, "ENVIRONMENT": "test", "DATABASE_URL": url or self.url},
             input=input,
             stdout=subprocess.PIPE,
             text=True,

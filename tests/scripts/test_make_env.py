@@ -8,7 +8,10 @@ import subprocess
 import pytest
 from django.conf import settings
 
-SECRETS = {"SECRET_KEY", "JWT_SIGNING_KEY", "METRICS_TOKEN", "DB_PASSWORD", "POSTGRES_PASSWORD"}
+SECRETS = {
+    *("SECRET_KEY", "JWT_SIGNING_KEY", "METRICS_TOKEN"),
+    *("DB_PASSWORD", "DB_OWNER_PASSWORD", "POSTGRES_PASSWORD"),
+}
 
 
 @pytest.fixture

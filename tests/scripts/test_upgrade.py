@@ -100,6 +100,12 @@ def test_a_rollback_puts_the_kept_image_back_and_leaves_the_database(make, calls
     ]
 
 
+def test_roles_are_made_in_a_database_that_has_the_passwords_of_today(make, calls):
+    assert make("roles").returncode == 0
+
+    assert calls() == ["compose up --detach --wait db", "compose exec -T db sh"]
+
+
 def test_a_backup_and_its_restore_are_recipes(make, tmp_path, referral):
     assert make("backup").returncode == 0
     [file] = (tmp_path / "backups").glob("*.dump")
