@@ -7,6 +7,9 @@ import promql_parser
 import pytest
 import yaml
 from django.conf import settings
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 DEPLOY = settings.BASE_DIR / "deploy"
@@ -33,6 +36,15 @@ def asked_for(expression):
 
     promql_parser.walk(promql_parser.parse(expression.replace("$__rate_interval", "5m")), remember)
     return names
+
+
+def leaves(value, path=""):
+    """Each value of the JSON with where it stands."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(part, f"{path}/{key}")
+    else:
+        yield path, value
 
 
 def metric_of(sample):
@@ -118,3 +130,11 @@ def test_no_two_panels_stand_in_the_same_place():
     assert len(set(cells)) == len(cells)
     assert max(x for x, _ in cells) < 24
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
+
+
+def test_grafana_knows_all_that_the_dashboard_says():
+    register_default_plugins()
+    read = Dashboard.from_json(DASHBOARD)
+    known = json.loads(JSONEncoder(sort_keys=True).encode(read))
+
+    assert set(leaves(DASHBOARD)) <= set(leaves(known))
