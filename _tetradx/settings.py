@@ -360,6 +360,8 @@ CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Retry-After", "X-Request-
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=1024 * 1024)
 
+# An operator shows password and code anew each working day.
+SESSION_COOKIE_AGE = 12 * 3600
 # No script reads it: forms carry the token.
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "_tetradx.error_handlers.csrf_failure"

@@ -115,6 +115,7 @@ def test_no_script_and_no_other_site_gets_at_the_cookies(client, settings):
         assert cookie["httponly"] is True
         assert cookie["secure"] is True
         assert cookie["samesite"] == "Lax"
+    assert client.cookies["sessionid"]["max-age"] == 12 * 3600
 
 
 def test_the_api_sets_no_cookie(signed_in, ama):
