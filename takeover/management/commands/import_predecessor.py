@@ -31,6 +31,8 @@ class Bar:
         self.bar.set_description(what)
 
     def advance(self, rows: int) -> None:
+        # Some rows are made on the way; beyond its total it would be no bar any more.
+        self.bar.total = max(self.bar.total, self.bar.n + rows)
         self.bar.update(rows)
 
 
