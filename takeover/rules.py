@@ -54,6 +54,7 @@ class Rule:
 
     name: str
     table: str
+    does: str  # for the summary
     found: str
     sets: tuple[str, ...] = ()
     forgets: tuple[str, ...] = ()  # columns of the predecessor that have no place here
@@ -105,6 +106,7 @@ def without_name(table: str, staging: str, column: str = "name") -> Rule:
     return Rule(
         f"{table.lower()}_without_name",
         table,
+        "named by its id",
         f"""
         SELECT id, 'no name' AS wrong, concat('named "Unnamed (imported ', id, ')"') AS done,
             concat('Unnamed (imported ', id, ')') AS {column}
@@ -120,6 +122,7 @@ def without_parent(
     return Rule(
         name,
         table,
+        f'kept under "{UNASSIGNED}"',
         f"""
         SELECT child.id, {nothing(column)} AS wrong,
             concat('kept under "{UNASSIGNED}", ', unassigned.id) AS done, unassigned.id AS {column}
@@ -142,6 +145,7 @@ def name_taken(table: str, staging: str, parent: str) -> Rule:
     return Rule(
         f"{table.lower()}_name_taken",
         table,
+        "its id added to the name",
         f"""
         SELECT id, concat('"', name, '" is the name of ', keeper, ', too') AS wrong,
             concat('named "', new_name, '"') AS done, new_name AS name
@@ -168,6 +172,7 @@ def status_rules(table: str, staging: str) -> tuple[Rule, ...]:
         Rule(
             f"{kind}_status_spelled_otherwise",
             table,
+            "spelled as ours",
             f"""
             SELECT id, concat('status "', status, '"') AS wrong,
                 concat('status "', initcap(btrim(status)), '"') AS done,
@@ -179,6 +184,7 @@ def status_rules(table: str, staging: str) -> tuple[Rule, ...]:
         Rule(
             f"{kind}_status_unknown",
             table,
+            "as was decided",
             f"""
             SELECT id, concat('status "', status, '"') AS wrong,
                 concat('status "', %(unknown_status)s, '"') AS done, %(unknown_status)s AS status
@@ -196,6 +202,7 @@ def completed_at_rules(table: str, staging: str) -> tuple[Rule, ...]:
         Rule(
             f"{kind}_completed_at_missing",
             table,
+            "taken from updated_at",
             f"""
             SELECT id, 'Completed without completed_at' AS wrong,
                 concat('completed_at taken from updated_at, ', updated_at) AS done,
@@ -207,6 +214,7 @@ def completed_at_rules(table: str, staging: str) -> tuple[Rule, ...]:
         Rule(
             f"{kind}_completed_at_too_early",
             table,
+            "emptied",
             f"""
             SELECT id, concat(status, ' with completed_at ', completed_at) AS wrong,
                 'completed_at emptied' AS done, NULL::timestamptz AS completed_at
@@ -221,6 +229,7 @@ def points_at_nothing(table: str, staging: str, column: str, parent: str) -> Rul
     return Rule(
         f"{table.lower()}_{column}_points_at_nothing",
         table,
+        "nothing is imported",
         f"""
         SELECT id, {nothing(column)} AS wrong,
             'nothing is imported: mend it in the predecessor, whose foreign key forbids it' AS done
@@ -238,6 +247,7 @@ USERS = (
     Rule(
         "user_type_spelled_otherwise",
         "User",
+        "spelled as ours",
         f"""
         SELECT id, concat('user_type "', user_type, '"') AS wrong,
             concat('user_type "', {TYPE_AS_OURS}, '"') AS done, {TYPE_AS_OURS} AS user_type
@@ -249,6 +259,7 @@ USERS = (
     Rule(
         "user_type_unknown",
         "User",
+        "as was decided",
         f"""
         SELECT id, concat('user_type "', user_type, '"') AS wrong,
             concat('user_type "', %(unknown_user_type)s, '"') AS done,
@@ -261,6 +272,7 @@ USERS = (
     Rule(
         "user_without_full_name",
         "User",
+        "first and last name put together",
         """
         SELECT id, 'no full_name' AS wrong,
             concat('full_name taken from first_name and last_name, "', name, '"') AS done,
@@ -274,6 +286,7 @@ USERS = (
     Rule(
         "user_columns_without_a_place",
         "User",
+        "kept in report and history",
         """
         SELECT id,
             concat('no column for username "', username, '", first_name "', first_name,
@@ -289,6 +302,7 @@ USERS = (
     Rule(
         "user_hash_unreadable",
         "User",
+        "kept; needs a new password",
         """
         SELECT id, 'a password hash of a kind that is not read here' AS wrong,
             'kept; nobody logs in by it' AS done
@@ -299,6 +313,7 @@ USERS = (
     Rule(
         "phone_number_cleaned",
         "User",
+        "separators dropped",
         """
         SELECT id, concat('phone_number "', phone_number, '"') AS wrong,
             concat('phone_number "', cleaned, '"') AS done, cleaned AS phone_number
@@ -309,6 +324,7 @@ USERS = (
     Rule(
         "phone_number_missing",
         "User",
+        "a placeholder in its place",
         f"""
         SELECT id, 'no phone_number' AS wrong,
             concat('phone_number "', {placeholder("id")}, '" in its place') AS done,
@@ -320,6 +336,7 @@ USERS = (
     Rule(
         "phone_number_twice",
         "User",
+        "a placeholder in its place, and disabled",
         f"""
         SELECT id,
             concat('phone_number "', phone_number, '" is also that of ', keeper,
@@ -341,6 +358,7 @@ USERS = (
     Rule(
         "phone_number_is_none",
         "User",
+        "kept, and still logs in",
         """
         SELECT id, concat('"', phone_number, '" is no phone number') AS wrong,
             'kept; the user logs in with it as before' AS done
@@ -378,6 +396,7 @@ FACILITIES = (
     Rule(
         "facility_administrator_unknown",
         "Facility",
+        "no administrator",
         f"""
         SELECT id, {nothing("admin_id")} AS wrong, 'no administrator' AS done,
             NULL::uuid AS admin_id
@@ -389,6 +408,7 @@ FACILITIES = (
     Rule(
         "administrator_of_two_facilities",
         "Facility",
+        "no administrator",
         """
         SELECT id, concat('its administrator ', admin_id, ' is also that of ', keeper) AS wrong,
             'no administrator' AS done, NULL::uuid AS admin_id
@@ -405,6 +425,7 @@ FACILITIES = (
     Rule(
         "facility_made",
         "Facility",
+        "made",
         f"""
         SELECT {next_id("predecessor_facility")} AS id, wrong,
             'made, to keep what has no facility' AS done, '{UNASSIGNED}' AS name,
@@ -426,6 +447,7 @@ FACILITIES = (
     Rule(
         "branch_made",
         "Facility_Branch",
+        "made, closed",
         f"""
         SELECT {next_id("predecessor_facility_branch")} AS id, wrong,
             'made, closed, to keep what has no branch' AS done, '{UNASSIGNED}' AS name,
@@ -448,6 +470,7 @@ FACILITIES = (
     Rule(
         "type_made",
         "TestType",
+        "made",
         f"""
         SELECT {next_id("predecessor_testtype")} AS id, wrong,
             'made, to keep what has no type' AS done, '{UNASSIGNED}' AS name,
@@ -469,6 +492,7 @@ FACILITIES = (
     Rule(
         "price_impossible",
         "Test",
+        "0",
         """
         SELECT id, concat('price ', price) AS wrong, 'price 0' AS done, 0 AS price
         FROM predecessor_test WHERE price < 0 OR price = 'NaN'
@@ -523,6 +547,7 @@ STAFF: tuple[Rule | Prepare, ...] = (
     Rule(
         "stand_in_made",
         "User",
+        "made, disabled",
         f"""
         SELECT stand_in_id AS id, concat('assignment ', id, ' cannot be kept by a user') AS wrong,
             'made, disabled, to keep it' AS done,
@@ -535,6 +560,7 @@ STAFF: tuple[Rule | Prepare, ...] = (
     Rule(
         "assignment_without_user",
         "Branch_Technician",
+        "kept by a stand-in",
         """
         SELECT id, concat('user_id ', coalesce(named_user_id || ' does not exist', 'is empty'))
             AS wrong, concat('kept by the stand-in ', stand_in_id) AS done, stand_in_id AS user_id
@@ -545,6 +571,7 @@ STAFF: tuple[Rule | Prepare, ...] = (
     Rule(
         "assignment_to_no_branch",
         "Branch_Technician",
+        "kept by a stand-in",
         """
         SELECT id, concat('user ', user_id, ' is assigned to no branch') AS wrong,
             concat('kept by the stand-in ', stand_in_id) AS done, stand_in_id AS user_id
@@ -556,6 +583,7 @@ STAFF: tuple[Rule | Prepare, ...] = (
         Rule(
             name,
             "Branch_Technician",
+            "kept by a stand-in",
             f"""
             SELECT id, concat('user ', user_id, ' works at facility ', chosen, ' and at ',
                     facility_id) AS wrong,
@@ -577,6 +605,7 @@ PATIENTS_TO_LOOK_AT = (
     Rule(
         "patient_may_be_several",
         "Patient",
+        "kept; to be looked at",
         """
         SELECT patient_id AS id,
             concat('named by ', practitioners, ' practitioners for ', facilities, ' facilities')
@@ -594,6 +623,7 @@ PATIENTS_TO_LOOK_AT = (
     Rule(
         "patient_several_times",
         "Patient",
+        "kept; to be looked at",
         """
         SELECT id, concat('the name or id of patient ', first, ', too') AS wrong,
             'kept as it is; look whether they are one person' AS done
@@ -617,6 +647,7 @@ REFERRALS = (
     Rule(
         "referral_id_of_another_form",
         "Referral",
+        "kept; in lists alone",
         f"""
         SELECT id, 'an id that no path can name' AS wrong,
             'kept; it is found in the lists alone' AS done
@@ -634,6 +665,7 @@ REFERRALS = (
     Rule(
         "practitioner_made",
         "User",
+        "made, disabled",
         f"""
         SELECT md5('practitioner')::uuid AS id, 'referrals without a practitioner' AS wrong,
             'made, disabled, to keep them' AS done,
@@ -646,6 +678,7 @@ REFERRALS = (
     Rule(
         "referral_without_practitioner",
         "Referral",
+        "kept by a stand-in",
         f"""
         SELECT child.id, {nothing("referred_by_id")} AS wrong,
             concat('kept by the stand-in ', md5('practitioner')::uuid) AS done,
@@ -659,6 +692,7 @@ REFERRALS = (
     Rule(
         "referral_completed_with_open_tests",
         "Referral",
+        "back to Received",
         """
         SELECT id, concat('Completed at ', completed_at, ' with ', open_tests, ' open tests')
                 AS wrong,
@@ -695,6 +729,7 @@ TESTS_ELSEWHERE: tuple[Rule | Prepare, ...] = (
     Rule(
         "type_copied",
         "TestType",
+        "made",
         f"""
         SELECT {next_id("predecessor_testtype")} AS id, wrong,
             concat('made for facility ', facility_id, ', "', name, '"') AS done,
@@ -717,6 +752,7 @@ TESTS_ELSEWHERE: tuple[Rule | Prepare, ...] = (
     Rule(
         "test_copied",
         "Test",
+        "made",
         f"""
         SELECT {next_id("predecessor_test")} AS id, wrong,
             concat('made for facility ', facility_id, ', "', name, '"') AS done,
@@ -769,6 +805,7 @@ TESTS_ELSEWHERE: tuple[Rule | Prepare, ...] = (
     Rule(
         "test_copied_beside_its_namesake",
         "Test",
+        "made",
         f"""
         SELECT {next_id("predecessor_test")} AS id, wrong,
             concat('made for facility ', facility_id, ', "', name, '"') AS done,
@@ -788,6 +825,7 @@ TESTS_ELSEWHERE: tuple[Rule | Prepare, ...] = (
     Rule(
         "test_of_another_facility",
         "ReferralTest",
+        "the facility's own of the same names",
         """
         SELECT id, concat('test ', test_id, ' is of facility ', of_facility_id) AS wrong,
             concat('test ', new_test_id, ' of facility ', facility_id) AS done,

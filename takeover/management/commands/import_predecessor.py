@@ -123,13 +123,13 @@ class Command(BaseCommand):
 
     def show(self, outcome: Outcome) -> None:
         found = [
-            (rule.name, rule.table, outcome.found[rule.name])
+            (rule.name, rule.table, outcome.found[rule.name], rule.does)
             for rule in RULES
             if isinstance(rule, Rule) and outcome.found[rule.name]
         ]
         self.stdout.write(in_columns(("table", "rows"), outcome.rows.items()))
         self.stdout.write("")
-        self.stdout.write(in_columns(("rule", "table", "rows"), found))
+        self.stdout.write(in_columns(("rule", "table", "rows", "what is done"), found))
         self.stdout.write("")
         for phase, seconds in outcome.seconds.items():
             self.stdout.write(f"{phase}: {seconds:.1f} s")
