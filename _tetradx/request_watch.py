@@ -82,7 +82,12 @@ def report(record: RequestRecord, what_happened: str) -> None:
 
     A stack holds names and lines of code, no values.
     """
-    statement = record.statement
+    if statement := record.statement:
+        waits_for = one_line(statement)
+    elif record.thread_id in waiting:
+        waits_for = "to check a connection, or to commit"
+    else:
+        waits_for = "no"
     frame = sys._current_frames().get(record.thread_id)
     log.error(
         "timeout: %s %s after %.0f s; user_id=%s; waits for the database: %s; stack:\n%s",
@@ -90,7 +95,7 @@ def report(record: RequestRecord, what_happened: str) -> None:
         what_happened,
         record.seconds,
         record.user_id or "-",
-        one_line(statement) if statement else "no",
+        waits_for,
         "".join(traceback.format_stack(frame)) if frame else "(none)",
         extra={"request_id": record.id},
     )

@@ -11,6 +11,8 @@ import pytest
 from django.db import connection, transaction
 
 from _tetradx import request_watch
+from _tetradx.connecting import waiting
+from _tetradx.requests import RequestRecord
 from tests.checks.throwaway import throwaway_server
 from tests.factories import FacilityFactory
 from tests.served import serving
@@ -136,6 +138,16 @@ def test_a_frozen_database_is_given_up_and_its_threads_are_free_again(log):
     assert "waits for the database: SELECT pg_sleep(%s); stack:" in error
     [given_up] = re.findall(r"tetradx.database (.*) It has answered nothing for", log.read_text())
     assert given_up == "request_id=ama-database-in-the-api"
+
+
+def test_one_that_waits_for_no_statement_says_so_too(rf, caplog, monkeypatch):
+    record = RequestRecord(rf.get("/facilities"))
+    record.request.id = "ama"
+    monkeypatch.setitem(waiting, record.thread_id, (None, 0.0))
+
+    request_watch.report(record, "is still not answered")
+
+    assert "waits for the database: to check a connection, or to commit; stack:" in caplog.text
 
 
 def test_what_the_watch_stumbles_over_does_not_end_it(monkeypatch, caplog):
