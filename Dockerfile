@@ -13,7 +13,8 @@ LABEL org.opencontainers.image.title="tetraDX backend" \
       org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="MIT"
 
-RUN useradd --uid 10001 --no-log-init --no-create-home --shell /usr/sbin/nologin tetradx
+RUN useradd --uid 10001 --no-log-init --no-create-home --shell /usr/sbin/nologin tetradx \
+ && install --directory --owner=10001 --group=10001 --mode=750 /var/log/tetradx
 
 # A layer of their own, which only a changed requirements.txt makes anew.
 COPY --from=requirements /installed /usr/local

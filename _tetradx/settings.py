@@ -417,11 +417,24 @@ LOG_FORMATTERS = {"text": "_tetradx.logs.LineFormatter", "json": "_tetradx.logs.
 if LOG_FORMAT not in LOG_FORMATTERS:
     raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it is text or json.")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+# Who read which patient's data. The file is opened at the start, which fails where it cannot be.
+PATIENT_ACCESS_LOG = env.str("PATIENT_ACCESS_LOG", default="")
+PATIENT_ACCESS_HANDLER = (
+    {"class": "logging.handlers.WatchedFileHandler", "filename": PATIENT_ACCESS_LOG}
+    if PATIENT_ACCESS_LOG
+    else {"class": "logging.StreamHandler"}
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": LOG_FORMATTERS[LOG_FORMAT]}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": LOG_FORMATTERS[LOG_FORMAT]},
+        "json": {"()": LOG_FORMATTERS["json"]},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "patient_access": {**PATIENT_ACCESS_HANDLER, "formatter": "json"},
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {
@@ -440,5 +453,7 @@ LOGGING = {
             name: {"level": level.upper()}
             for name, _, level in (pair.partition("=") for pair in listed("LOG_LEVELS"))
         },
+        # Whatever the levels of the others.
+        "tetradx.access": {"handlers": ["patient_access"], "propagate": False, "level": "INFO"},
     },
 }

@@ -112,7 +112,14 @@ class SecondFactorView(RedirectURLMixin, FormView):
 
 
 class AutocompleteView(AutocompleteJsonView):
-    """A model admin may say in `autocomplete_label(row)` what distinguishes rows of one name."""
+    """A model admin may say in `autocomplete_label(row)` what distinguishes rows of one name, and
+    is told in `rows_shown(request, rows)` which are shown."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        if tell := getattr(self.model_admin, "rows_shown", None):
+            tell(self.request, list(context["object_list"]))
+        return context
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         label = getattr(self.model_admin, "autocomplete_label", str)

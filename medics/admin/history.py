@@ -20,6 +20,7 @@ from authentication.models import User
 from authentication.phone_numbers import phone_key
 
 from ..models import HistoryEntry
+from .reading import PatientDataMixin
 
 # A list is counted, and walked through, no further.
 MOST_LISTED = 10_000
@@ -96,7 +97,7 @@ class AboutFilter(admin.SimpleListFilter):
 
 
 @admin.register(HistoryEntry)
-class HistoryEntryAdmin(EntryColumns, ReadOnlyMixin, admin.ModelAdmin):
+class HistoryEntryAdmin(PatientDataMixin, EntryColumns, ReadOnlyMixin, admin.ModelAdmin):
     fields = ("changed_at", "changed_by", "request_id", "action", "what", "subject", "values")
     readonly_fields = ("what", "subject", "values")
     list_display = ("changed_at", "changed_by", "action", "what", "values", "subject", "request_id")

@@ -11,6 +11,7 @@ from authentication.admin import PhoneSearchAdmin, ReadOnlyMixin
 from ..models import Facility, FacilityBranch, Patient, Referral, ReferralTest, StatusChange
 from .base import facility_filter
 from .history import HistoryMixin
+from .reading import PatientDataMixin
 
 
 class ReferralTestInline(ReadOnlyMixin, admin.TabularInline):
@@ -48,7 +49,7 @@ def referred_to(facility: Facility) -> Q:
 
 
 @admin.register(Referral)
-class ReferralAdmin(HistoryMixin, ReadOnlyMixin, admin.ModelAdmin):
+class ReferralAdmin(PatientDataMixin, HistoryMixin, ReadOnlyMixin, admin.ModelAdmin):
     inlines = (ReferralTestInline, StatusChangeInline)
     fieldsets = (
         (None, {"fields": ("id", "patient", "clinical_notes")}),
@@ -123,7 +124,7 @@ class ReferralInline(ReadOnlyMixin, admin.TabularInline):
 
 
 @admin.register(Patient)
-class PatientAdmin(HistoryMixin, ReadOnlyMixin, PhoneSearchAdmin):
+class PatientAdmin(PatientDataMixin, HistoryMixin, ReadOnlyMixin, PhoneSearchAdmin):
     inlines = (ReferralInline,)
     fields = ("full_name_or_id", "contact_number", "created_at")
     list_display = ("full_name_or_id", "contact_number", "created_at")

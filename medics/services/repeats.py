@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import transaction
@@ -20,6 +20,14 @@ KEY_LIFETIME = timedelta(hours=24)
 BODY_LIFETIME = timedelta(seconds=120)
 
 
+class Answer(NamedTuple):
+    """`body` as `describe` made it of the referral; whether the request's key got it before."""
+
+    body: str
+    referral_id: str
+    is_replayed: bool
+
+
 @transaction.atomic
 def create_referral_once(
     *,
@@ -27,11 +35,10 @@ def create_referral_once(
     key: str | None,
     describe: Callable[[Referral], str],
     **fields: Any,
-) -> tuple[str, bool]:
-    """The answer, as `describe` made it of the referral, and whether `key` got it before.
+) -> Answer:
+    """`fields` are those of create_referral, whose errors are raised, too.
 
-    `fields` are those of create_referral, whose errors are raised, too. Raises ValidationError
-    under Idempotency-Key where the key came with another body.
+    Raises ValidationError under Idempotency-Key where the key came with another body.
     """
     digest = digest_of(**fields)
     by_key, by_body = f"key:{key}", f"body:{digest}"
@@ -60,7 +67,7 @@ def create_referral_once(
             referral_id=first.referral_id,
             answer=first.answer,
         )
-    return first.answer, first.token == by_key
+    return Answer(first.answer, str(first.referral_id), is_replayed=first.token == by_key)
 
 
 def digest_of(

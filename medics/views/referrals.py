@@ -13,6 +13,7 @@ from _tetradx.exceptions import BadRequest
 from _tetradx.pagination import Ordering, paginate
 from _tetradx.schema import leads_to, refuses
 
+from ..access import log_reading
 from ..lists import ReferralList, branch_scope, one_referral, own_scope
 from ..models import ReferralTest
 from ..permissions import IsPractitioner, IsTechnician
@@ -79,7 +80,7 @@ class CreateReferralView(APIView):
     def post(self, request):
         form = CreateReferralForm(data=request.data)
         form.is_valid(raise_exception=True)
-        answer, is_replayed = create_referral_once(
+        answer = create_referral_once(
             practitioner=request.user,
             key=idempotency_key(request),
             describe=lambda referral: orjson.dumps(
@@ -87,10 +88,11 @@ class CreateReferralView(APIView):
             ).decode(),
             **form.validated_data,
         )
+        log_reading(request, referrals=[answer.referral_id])
         return Response(
-            orjson.Fragment(answer),
+            orjson.Fragment(answer.body),
             status=status.HTTP_201_CREATED,
-            headers={"Idempotent-Replayed": "true"} if is_replayed else None,
+            headers={"Idempotent-Replayed": "true"} if answer.is_replayed else None,
         )
 
 
@@ -111,7 +113,9 @@ class GetAndUpdateReferralView(APIView):
     @leads_to("medics_referral_tests_status_update", referral_test_id="data/tests/0/test_id")
     @refuses("Referral does not exist.")
     def get(self, request, referral_id):
-        return Response(one_referral(referral_id=referral_id, user=request.user))
+        referral = one_referral(referral_id=referral_id, user=request.user)
+        log_reading(request, referrals=[referral_id])
+        return Response(referral)
 
     @extend_schema(request=ReferralStatusForm, responses=ReferralDetailSerializer)
     @refuses(
@@ -123,6 +127,7 @@ class GetAndUpdateReferralView(APIView):
         form = ReferralStatusForm(data=request.data)
         form.is_valid(raise_exception=True)
         referral = set_referral_status(referral_id=referral_id, **form.validated_data)
+        log_reading(request, referrals=[referral_id])
         return Response(ReferralDetailSerializer(referral).data)
 
 
@@ -145,6 +150,7 @@ class UpdateTestStatusView(APIView):
         if not form.is_valid():
             raise BadRequest("Invalid status value.")
         test = set_test_status(test=test, **form.validated_data)
+        log_reading(request, referrals=[test.referral_id])
         return Response(UpdatedTestSerializer(test).data)
 
     def get_test(self, referral_test_id) -> ReferralTest:
@@ -195,6 +201,7 @@ class ReferralListView(APIView):
             page_size=query["page_size"],
             cursor=query.get("cursor"),
         )
+        log_reading(self.request, referrals=[row["referral_id"] for row in page])
         return Response({"referrals": page, "data_summary": totals, "pagination": pagination})
 
 
