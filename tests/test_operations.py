@@ -45,6 +45,7 @@ def test_every_command_that_a_page_names_is_one():
         for name in re.findall(r"manage\.py ([a-z_]+)", page.read_text(), re.MULTILINE)
     }
     assert {"show_connections", "show_slow_statements", "set_session_defaults"} <= named
+    assert {"export_patient", "apply_retention"} <= named
     assert named <= get_commands().keys()
 
 

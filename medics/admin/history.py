@@ -55,7 +55,7 @@ class EntryColumns:
     def subject(self, entry: HistoryEntry) -> SafeString | str:
         model = models_by_table()[entry.subject_table]
         label = f"{model._meta.verbose_name} {entry.subject_id}"
-        if model not in admin.site._registry:
+        if model not in admin.site._registry or not entry.subject_id:
             return label
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_history"
         return format_html('<a href="{}">{}</a>', reverse(name, args=[entry.subject_id]), label)

@@ -2,17 +2,27 @@
 
 import json
 import re
+from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from medics.models import Change, HistoryEntry, Referral
 from medics.services.facilities import set_place_of_work
 from medics.services.history import forgetting
 from tests.admin.pages import filled_in
-from tests.factories import FacilityFactory, PractitionerFactory, TechnicianFactory, UserFactory
+from tests.factories import (
+    FacilityFactory,
+    PatientFactory,
+    PractitionerFactory,
+    TechnicianFactory,
+    UserFactory,
+)
 from tests.origins import changes_by
 
 LIST = "/admin/medics/historyentry/"
@@ -197,6 +207,19 @@ def test_who_is_gone_is_nobody(superuser):
 
     assert superuser.get(LIST).status_code == 200
     assert [entry.new["name"] for entry in found(superuser, about="medics_facility")] == ["Ridge"]
+
+
+def test_what_was_removed_and_exported_is_shown(superuser, referral):
+    patient = PatientFactory(created_at=timezone.now() - timedelta(days=2))
+    call_command("apply_retention", days=1, delete=True, stdout=StringIO())
+    call_command("export_patient", id=referral.patient_id, stdout=StringIO())
+
+    [removed] = found(superuser, action="removed")
+    [exported] = found(superuser, action="exported")
+    assert removed.new["patients"] == 1
+    assert exported.subject_id == str(referral.patient_id)
+    assert "patients: 1" in superuser.get(LIST, {"action": "removed"}).content.decode()
+    assert f"patient {patient.pk}" not in superuser.get(LIST).content.decode()
 
 
 # What it costs
