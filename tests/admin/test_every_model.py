@@ -68,8 +68,9 @@ MODELS = {
     Patient: (make_patient, lambda row: row.full_name_or_id),
     Referral: (ReferralFactory, lambda row: row.id),
     Session: (make_session, lambda row: row.user.phone_number),
-    Test: (make_test, lambda row: row.name),
-    TestType: (lambda: make_test().test_type, lambda row: row.name),
+    # Quoted: its words alone may stand in another row's name and facility.
+    Test: (make_test, lambda row: f'"{row.name}"'),
+    TestType: (lambda: make_test().test_type, lambda row: f'"{row.name}"'),
     User: (make_user, lambda row: row.full_name),
 }
 
