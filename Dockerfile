@@ -26,7 +26,7 @@ COPY . .
 # used for nothing.
 RUN python -m compileall -q . \
  && SECRET_KEY=not-used-while-the-static-files-are-being-collected \
-    JWT_SIGNING_KEY=not-used-while-the-static-files-are-being-collected \
+    JWT_SIGNING_KEY=nor-is-this-one-while-the-static-files-are-being-collected \
     ALLOWED_HOSTS=localhost \
     DATABASE_URL=postgres://localhost/unused \
     python manage.py collectstatic --no-input

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 from django.conf import settings
 
@@ -34,6 +36,17 @@ def test_no_key_stays_in_the_image():
     kept = re.findall(r"^(?:ENV|ARG) (?:.*\\\n)*.*$", SERVING, re.MULTILINE)
     assert kept
     assert not any("KEY" in instruction or "PASSWORD" in instruction for instruction in kept)
+
+
+def test_the_settings_accept_what_the_static_files_are_collected_with():
+    [given] = re.findall(r"&& (SECRET_KEY=.*?)python manage.py collectstatic", SERVING, re.DOTALL)
+
+    subprocess.run(
+        [sys.executable, "-c", "import _tetradx.settings"],
+        cwd=settings.BASE_DIR,
+        env=dict(re.findall(r"(\w+)=(\S+)", given)),
+        check=True,
+    )
 
 
 def test_the_label_has_the_version():
