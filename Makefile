@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup env run dev test check fuzz audit bench bench-quick shell upgrade rollback \
-	rotate-key roles backup restore outage-check pgbouncer-check takeover-check db db-stop
+	rotate-key roles backup restore outage-check pgbouncer-check takeover-check chaos soak db db-stop
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -109,6 +109,12 @@ pgbouncer-check: setup ## The main job through a real PgBouncer, which must be i
 
 takeover-check: setup ## Rehearse a take-over of 300,000 referrals on a database made for it (minutes)
 	@exec $(CHECK).takeover $(ARGS)
+
+chaos: setup ## What clients get while something breaks: 20 faults, in 5 minutes
+	@exec $(CHECK).chaos $(ARGS)
+
+soak: setup ## Twenty people at work for ten minutes: errors, connections, memory
+	@exec $(CHECK).soak $(ARGS)
 
 db: setup ## Start the database alone, to stay up until db-stop; prints its DATABASE_URL
 	@exec $(DATABASE) start

@@ -5,6 +5,7 @@ Each value with its reason; what differs from one machine to another can be set 
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import tempfile
@@ -42,7 +43,7 @@ if address := os.environ.get("METRICS_ADDRESS"):
 workers = int(os.environ.get("GUNICORN_WORKERS") or workers_by_default())
 # Measured against the others in docs/performance.md. Only threaded workers keep a client's
 # connection alive.
-worker_class = os.environ.get("GUNICORN_WORKER_CLASS", "gthread")
+worker_class = os.environ.get("GUNICORN_WORKER_CLASS", "_tetradx.gunicorn_workers.PatientWorker")
 threads = int(os.environ.get("GUNICORN_THREADS", 4))
 
 # The code is loaded once, before the fork, so that the workers share its memory.
@@ -130,7 +131,8 @@ def post_worker_init(worker):
     from _tetradx.request_watch import watch_requests
 
     leave_ctrl_c_to_the_master()
-    keep_large_blocks_out_of_the_heap()
+    keep_the_heap_small()
+    collect_what_requests_leave()
     watch_requests()
 
 
@@ -150,12 +152,25 @@ def leave_ctrl_c_to_the_master():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def keep_large_blocks_out_of_the_heap():
+def keep_the_heap_small():
     """Gives the 19 MiB that hashing a password takes back to the system each time.
 
     Left to itself, glibc takes the first such block as a sign to keep the next ones, one for each
-    thread (mallopt(3), M_MMAP_THRESHOLD).
+    thread; and it gives each thread a heap of its own, whose gaps the others cannot use, though
+    Python lets one of them work at a time (mallopt(3), M_MMAP_THRESHOLD and M_ARENA_MAX).
     """
-    m_mmap_threshold = -3
+    m_mmap_threshold, m_arena_max = -3, -8
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(m_mmap_threshold, MIB)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_mmap_threshold, MIB)
+        libc.mallopt(m_arena_max, 1)
+
+
+def collect_what_requests_leave():
+    """Takes what was loaded before the fork out of the garbage collector's sight.
+
+    It looks at old objects once they are a quarter more than last time. With all of Django among
+    them, a worker would keep megabytes of what thousands of requests had left.
+    """
+    gc.freeze()
+    gc.collect()

@@ -5,6 +5,8 @@ from typing import TypeVar
 import orjson
 from django.core.cache import cache
 
+from .circuit_breaker import redis_breaker
+
 log = logging.getLogger("tetradx.cache")
 
 Value = TypeVar("Value")
@@ -27,9 +29,12 @@ def cached(key: str, make: Callable[[], Value]) -> Value:
 
     A cache that is away makes the service slower and nothing else.
     """
+    if redis_breaker.is_open:
+        return make()
     try:
         value = cache.get(key)
     except Exception:
+        redis_breaker.open()
         log.warning("The cache is away", exc_info=True)
         return make()
     if value is None:

@@ -21,6 +21,8 @@ from django.conf import settings
 from django.db import connection
 from rest_framework.exceptions import Throttled
 
+from _tetradx.circuit_breaker import redis_breaker
+
 from .phone_numbers import phone_key
 
 log = logging.getLogger("authentication.throttles")
@@ -178,9 +180,10 @@ def redis_store(url: str) -> RedisStore:
 
 
 def in_store(method: str, argument: Any) -> Any:
-    if settings.REDIS_URL:
+    if settings.REDIS_URL and not redis_breaker.is_open:
         try:
             return getattr(redis_store(settings.REDIS_URL), method)(argument)
         except redis.RedisError as error:
+            redis_breaker.open()
             log.warning("Redis is away, the database counts: %s", type(error).__name__)
     return getattr(DatabaseStore(), method)(argument)

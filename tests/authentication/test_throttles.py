@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
+from redis.exceptions import TimeoutError as RedisTimeout
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
@@ -167,6 +168,20 @@ def test_while_it_is_away_the_database_counts(settings, caplog, tmp_path):
     with pytest.raises(Throttled):
         take_a_try([("a", FEW)])
     assert "Redis is away, the database counts: ConnectionError" in caplog.messages
+
+
+def test_while_it_is_away_not_every_try_waits_for_it(settings, monkeypatch, tmp_path):
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody"
+    asked = []
+
+    def hang(*_):
+        asked.append(1)
+        raise RedisTimeout
+
+    monkeypatch.setattr(RedisStore, "take", hang)
+    for _ in range(3):
+        take_a_try([("a", FEW)])
+    assert len(asked) == 1
 
 
 def test_neither_number_nor_address_can_be_read_from_it(anyone):

@@ -75,12 +75,17 @@ class Server:
         *arguments: str,
         input: str = "",  # noqa: A002 (subprocess's name)
         url: str = "",
+        **variables: str,
     ) -> str:
-        """What manage.py prints, on this server's database; `url` names another role."""
+        """What manage.py prints, on this server's database.
+
+        `url` names another role, `variables` are its environment's.
+        """
+        database = {"ENVIRONMENT": "test", "DATABASE_URL": url or self.url}
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
-            env={**os.environ, "ENVIRONMENT": "test", "DATABASE_URL": url or self.url},
+            env={**os.environ, **database, **variables},
             input=input,
             stdout=subprocess.PIPE,
             text=True,
@@ -113,9 +118,14 @@ class Server:
 
 
 @contextmanager
-def throwaway_server(**settings: str) -> Iterator[Server]:
-    """A running server with an empty database, which is gone after the block."""
-    with tempfile.TemporaryDirectory(prefix="tetradx-", ignore_cleanup_errors=True) as folder:
+def throwaway_server(*, within: Path | None = None, **settings: str) -> Iterator[Server]:
+    """A running server with an empty database, which is gone after the block.
+
+    Its files are in a folder of their own, in /tmp or `within` another one.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="tetradx-", dir=within, ignore_cleanup_errors=True
+    ) as folder:
         server = Server(Path(folder).resolve() / "var", settings)
         server.start()
         try:
