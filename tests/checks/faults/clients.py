@@ -171,7 +171,7 @@ def connections_left_open(here: Stage, *, serving: Serving = gunicorn_alone) -> 
         return others(answers_meanwhile(service, SECONDS))
 
 
-def large_bodies(here: Stage, *, serving: Serving = gunicorn_alone, number: int = 3) -> Outcome:
+def large_bodies(here: Stage, *, serving: Serving = gunicorn_alone) -> Outcome:
     with serving(here) as service:
         for _ in range(20):
             service.log_in("0244999999")
