@@ -5,7 +5,6 @@ Each value with its reason; what differs from one machine to another can be set 
 
 import contextlib
 import ctypes
-import gc
 import os
 import signal
 import tempfile
@@ -131,8 +130,7 @@ def post_worker_init(worker):
     from _tetradx.request_watch import watch_requests
 
     leave_ctrl_c_to_the_master()
-    keep_the_heap_small()
-    collect_what_requests_leave()
+    keep_large_blocks_out_of_the_heap()
     watch_requests()
 
 
@@ -152,25 +150,12 @@ def leave_ctrl_c_to_the_master():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def keep_the_heap_small():
+def keep_large_blocks_out_of_the_heap():
     """Gives the 19 MiB that hashing a password takes back to the system each time.
 
     Left to itself, glibc takes the first such block as a sign to keep the next ones, one for each
-    thread; and it gives each thread a heap of its own, whose gaps the others cannot use, though
-    Python lets one of them work at a time (mallopt(3), M_MMAP_THRESHOLD and M_ARENA_MAX).
+    thread (mallopt(3), M_MMAP_THRESHOLD).
     """
-    m_mmap_threshold, m_arena_max = -3, -8
+    m_mmap_threshold = -3
     with contextlib.suppress(AttributeError, OSError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(m_mmap_threshold, MIB)
-        libc.mallopt(m_arena_max, 1)
-
-
-def collect_what_requests_leave():
-    """Takes what was loaded before the fork out of the garbage collector's sight.
-
-    It looks at old objects once they are a quarter more than last time. With all of Django among
-    them, a worker would keep megabytes of what thousands of requests had left.
-    """
-    gc.freeze()
-    gc.collect()
+        ctypes.CDLL(None).mallopt(m_mmap_threshold, MIB)

@@ -38,7 +38,8 @@ from tests.checks.faults.stage import (
 
 WORKERS, THREADS = 2, 4
 PRACTITIONERS, TECHNICIANS, ADMINISTRATORS, VISITORS = 10, 6, 1, 3
-PAUSE_SECONDS = 0.1, 0.5
+# Far less than people need, so that ten minutes hold a day's requests, and a leak shows.
+PAUSE_SECONDS = 0.0, 0.02
 SAMPLE_SECONDS = 2
 MIB = 1024 * 1024
 FLAT_WITHIN = 0.05
