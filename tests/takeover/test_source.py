@@ -57,6 +57,8 @@ def test_a_table_that_ends_too_early_is_no_table(working):
         working.predecessor.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE application_name = 'tetradx import_predecessor'"
+            # Tests that run at the same time have databases of their own.
+            " AND datname = current_database()"
         )
 
     many = 'INSERT INTO "Patient" SELECT n, NULL, now(), md5(n::text) FROM generate_series(1, %s) n'
