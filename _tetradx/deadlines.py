@@ -15,11 +15,17 @@ EVENTS = {POLL_READ: select.POLLIN, POLL_WRITE: select.POLLOUT}
 def rows_within(seconds: float, *statements: str) -> list[list[tuple]]:
     """The rows of each statement, over a connection of its own.
 
-    A kept connection waits for as long as a frozen server does, whatever its timeouts.
+    A kept connection waits for as long as a frozen server does, whatever its timeouts. It is
+    psycopg2's own kind: an asynchronous one comes to be before anybody is reached, and would tell
+    `connecting.Connection` that the database is there.
     Raises TimeoutError or psycopg2.Error.
     """
     deadline = time.monotonic() + seconds
-    parameters: dict[str, Any] = connection.get_connection_params()
+    parameters: dict[str, Any] = {
+        **connection.get_connection_params(),
+        "connection_factory": psycopg2.extensions.connection,
+        "cursor_factory": psycopg2.extensions.cursor,
+    }
     answers = []
     with closing(psycopg2.connect(**parameters, async_=True)) as own:
         wait_for(own, deadline)

@@ -31,6 +31,8 @@ JSON = PlainRenderer()
 # PostgreSQL's serialization_failure and deadlock_detected
 CONCURRENT_CHANGE_SQLSTATES = {"40001", "40P01"}
 
+UNREADABLE = "The request ended before its body did."
+
 
 def exception_handler(exc: Exception, context: dict) -> Response | None:
     """DRF's hook. None, for what nobody foresaw, lets Django log it and call `server_error`."""
@@ -63,7 +65,7 @@ def as_api_exception(exc: Exception) -> Exception:
     if isinstance(exc, RequestDataTooBig):
         return RequestTooLarge()
     if isinstance(exc, UnreadablePostError):
-        return BadRequest("The request ended before its body did.")
+        return BadRequest(UNREADABLE)
     return exc
 
 
@@ -127,8 +129,21 @@ def too_large_page(request: HttpRequest) -> HttpResponse:
     return plain_page(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, RequestTooLarge.default_detail)
 
 
+def unreadable_page(request: HttpRequest) -> HttpResponse:
+    return plain_page(HTTPStatus.BAD_REQUEST, UNREADABLE)
+
+
+def length_required_page(request: HttpRequest) -> HttpResponse:
+    return plain_page(HTTPStatus.LENGTH_REQUIRED, HTTPStatus.LENGTH_REQUIRED.description)
+
+
 too_large = error_view(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large_page, RequestTooLarge.default_detail
+)
+unreadable = error_view(HTTPStatus.BAD_REQUEST, unreadable_page, UNREADABLE)
+# By the development server alone, which takes no chunks apart.
+length_required = error_view(
+    HTTPStatus.LENGTH_REQUIRED, length_required_page, HTTPStatus.LENGTH_REQUIRED.description
 )
 
 

@@ -1,6 +1,6 @@
 import sys
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -23,24 +23,28 @@ class Logger(GunicornLogger):
             handler.setFormatter(new_formatter())
 
     def access(self, resp, req, environ, request_time):
-        """One line for a request, once it is answered."""
+        """One line for a request, once it is answered, be it by gunicorn alone.
+
+        Then the response has no more than its `status`, and the environment no path.
+        """
         milliseconds = 1000 * request_time.total_seconds()
+        path = environ.get("PATH_INFO") or unquote(req.path or "", errors="replace")
         fields: dict[str, Any] = {
             "method": environ.get("REQUEST_METHOD"),
             # In ASCII, as it came: Django has decoded it, and it may hold a line break.
-            "path": quote(environ.get("PATH_INFO", ""), errors="replace"),
-            "status": resp.status_code,
+            "path": quote(path, errors="replace"),
+            "status": int(resp.status.split()[0]),
             "ms": round(milliseconds, 1),
             **{name: environ.get(f"tetradx.{name}") for name in FROM_DJANGO},
             "bytes": resp.sent,
             "address": environ.get("tetradx.address") or environ.get("REMOTE_ADDR"),
         }
-        method, path, *others = fields.items()
+        method, shown_path, *others = fields.items()
         shown = " ".join(f"{name}={'-' if value is None else value}" for name, value in others)
         self.access_log.info(
             "%s %s %s",
             method[1],
-            path[1],
+            shown_path[1],
             shown,
             extra={"fields": fields, "request_id": environ.get("tetradx.request_id") or "-"},
         )

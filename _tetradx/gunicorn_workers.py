@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
+from gunicorn.http.body import LengthReader
+from gunicorn.http.message import Request
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -19,7 +21,12 @@ RECEIVE_SECONDS = 10
 # larger body lacks is read by the thread.
 COLLECTED_BYTES = 64 * 1024
 
-LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,19})", re.IGNORECASE)
+# What says where a body ends.
+FRAMING = re.compile(
+    rb"\r\n(content-length|transfer-encoding):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE
+)
+LENGTH = re.compile(rb"[0-9]{1,19}")
+CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+")
 # Sends its body once it is told to.
 EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 
@@ -36,6 +43,7 @@ class PatientWorker(ThreadWorker):
         if not conn.initialized:
             conn.init()
             conn.parser.unreader = Collected(conn.sock)
+            conn.parser.mesg_class = ReceivedRequest
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + RECEIVE_SECONDS
         if self.is_collected(conn):
@@ -55,6 +63,7 @@ class PatientWorker(ThreadWorker):
 
     def hand_over(self, conn: TConn) -> None:
         conn.data_ready = True
+        conn.parser.unreader.next_chunk_at = None
         conn.parser.unreader.give_up_at = time.monotonic() + RECEIVE_SECONDS
         super().enqueue_req(conn)
 
@@ -106,10 +115,30 @@ class PatientWorker(ThreadWorker):
         self.pending_conns.remove(conn)
 
 
+class ReceivedRequest(Request):
+    """Says that the connection closes where the answer comes before the body has.
+
+    What follows on it would be the rest of that body. gunicorn would promise to keep it, wait with
+    a thread for the rest, and close it all the same where that is long.
+    """
+
+    def should_close(self) -> bool:
+        return super().should_close() or self.is_unread()
+
+    def is_unread(self) -> bool:
+        reader = self.body.reader
+        if isinstance(reader, LengthReader):
+            return reader.length > len(self.unreader.buf.getvalue())
+        # A chunked body has no end before it is read.
+        return reader.parser is not None
+
+
 class Collected(SocketUnreader):
     """What has come of a connection's next request; gunicorn's parser reads it."""
 
     give_up_at = math.inf
+    # Where the next chunk of a chunked body begins, as far as it has come.
+    next_chunk_at: int | None = None
 
     def read_on(self) -> bool:
         """False where no more will come. To be called in the main loop, which does not wait."""
@@ -128,10 +157,33 @@ class Collected(SocketUnreader):
         end = data.find(b"\r\n\r\n")
         if end < 0:
             return len(data) >= COLLECTED_BYTES
-        length = LENGTH.search(data, 0, end)
-        if not length or EXPECTS.search(data, 0, end):
+        framing = FRAMING.findall(data, 0, end + 2)
+        # Two of them are refused, and nothing of what follows is read.
+        if len(framing) != 1 or EXPECTS.search(data, 0, end):
             return True
-        return len(data) - (end + 4) >= min(int(length[1]), COLLECTED_BYTES)
+        [(_, value)] = framing
+        collected = len(data) - (end + 4)
+        if value.lower() == b"chunked":
+            return collected >= COLLECTED_BYTES or self.has_last_chunk(data, end + 4)
+        if LENGTH.fullmatch(value):
+            return collected >= min(int(value), COLLECTED_BYTES)
+        return True
+
+    def has_last_chunk(self, data: bytes, body_at: int) -> bool:
+        """Whether a chunked body has its end, or is none: then nothing is worth waiting for.
+
+        Goes on where it stopped before, since a chunk may have a single byte (RFC 9112, 7.1).
+        """
+        at = body_at if self.next_chunk_at is None else self.next_chunk_at
+        while (line_end := data.find(b"\r\n", at)) >= 0:
+            size = CHUNK_SIZE.match(data, at, line_end)
+            if not size:
+                return True
+            if not int(size[0], 16):
+                # Trailers, if any, and an empty line.
+                return data.find(b"\r\n\r\n", line_end) >= 0
+            at = self.next_chunk_at = line_end + 2 + int(size[0], 16) + 2
+        return False
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """What else a thread needs. Raises TimeoutError, which becomes a 400."""

@@ -1,14 +1,17 @@
+import io
 import logging
 import re
 import uuid
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 
 from .client_address import client_address
-from .error_handlers import page_not_found, too_large
+from .error_handlers import length_required, page_not_found, too_large, unreadable
+from .exceptions import RequestTooLarge
 from .health import healthz, readyz
 from .logs import current_request_id
 from .metrics import exposition
@@ -100,17 +103,43 @@ class BodyLimitMiddleware:
     """Refuses what is too large before anybody reads it.
 
     Django's own limit leaves files out: anybody could fill the disk by a form of the admin's. A
-    body that does not say its length is none to Django.
+    chunked body, which does not say its length and so would be none to Django, is read here, up to
+    the limit.
     """
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            if not request.META.get("wsgi.input_terminated"):
+                return length_required(request)
+            try:
+                take_chunked_body(request)
+            except RequestTooLarge:
+                return too_large(request)
+            except UnreadablePostError:
+                return unreadable(request)
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return too_large(request)
         return self.get_response(request)
+
+
+def take_chunked_body(request: WSGIRequest) -> None:
+    """Gives the request a body of a known length. The server has taken the chunks apart.
+
+    Raises RequestTooLarge, or UnreadablePostError where the chunks are none or end too early.
+    """
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    try:
+        body = request.META["wsgi.input"].read(limit + 1)
+    except Exception as error:  # an OSError, or the server's own class
+        raise UnreadablePostError(*error.args) from error
+    if len(body) > limit:
+        raise RequestTooLarge
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request._stream = io.BytesIO(body)
 
 
 class DevelopmentMiddleware:

@@ -8,6 +8,9 @@ from django.db import connection
 
 from _tetradx import connecting
 from _tetradx.connecting import PAUSE_SECONDS, SLOW_SECONDS, Connection
+from _tetradx.deadlines import rows_within
+from tests.checks.outage import silent
+from tests.served import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +70,32 @@ def test_after_a_refusal_everybody_may_try(clock):
 def test_after_a_slow_failure_nobody_tries_for_a_moment():
     with pytest.raises(psycopg2.OperationalError, match="out of reach a moment ago"):
         connect()
+
+
+def probe_with_an_answer():
+    assert rows_within(5, "SELECT 1") == [[(1,)]]
+
+
+def probe_in_vain(monkeypatch, host, port):
+    monkeypatch.setitem(connection.settings_dict, "HOST", host)
+    monkeypatch.setitem(connection.settings_dict, "PORT", port)
+    with pytest.raises((TimeoutError, psycopg2.OperationalError)):
+        rows_within(0.1, "SELECT 1")
+
+
+@pytest.mark.parametrize("mark", [None, 1.0, 9999.0], ids=["in reach", "due", "not yet due"])
+def test_a_probe_never_changes_whether_it_is_out_of_reach(clock, monkeypatch, mark):
+    Connection.next_attempt_at = mark
+    clock.step = SLOW_SECONDS
+
+    probe_with_an_answer()
+    assert Connection.next_attempt_at == mark
+    probe_in_vain(monkeypatch, "127.0.0.1", 1)
+    assert Connection.next_attempt_at == mark
+    port = free_port()
+    with silent(port):
+        probe_in_vain(monkeypatch, "127.0.0.1", port)
+    assert Connection.next_attempt_at == mark
 
 
 @pytest.mark.usefixtures("out_of_reach")

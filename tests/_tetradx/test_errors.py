@@ -150,6 +150,16 @@ class Unread(io.BytesIO):
     readline = read
 
 
+@pytest.mark.parametrize("path", [REGISTER, "/admin/login/"])
+def test_where_nobody_takes_chunks_apart_a_length_is_required(path):
+    """The development server; gunicorn does (tests/_tetradx/test_gunicorn_workers.py)."""
+    answer = Client().post(path, HTTP_TRANSFER_ENCODING="chunked")
+
+    assert answer.status_code == 411
+    if path == REGISTER:
+        assert_error(answer, 411)
+
+
 @pytest.mark.parametrize("path", [REGISTER, "/admin/login/", "/api/nothing", "/healthz"])
 @pytest.mark.parametrize(
     "content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"]

@@ -2,9 +2,9 @@
 
     make outage-check [ARGS="--seconds 20 --out-of-reach 10 --frozen 10"]
 
-gunicorn serves a throwaway database over TCP, under requests of some clients at their own pace. It
-fails where an answer to a stopped database is no 503 in time, or the first one after is none of
-before.
+gunicorn serves a throwaway database over TCP, under requests of some clients at their own pace, and
+of probes. It fails where an answer to a stopped database is no 503 in time, or the first one after
+is none of before; and it says how many clients waited for one that is out of reach.
 """
 
 import argparse
@@ -17,16 +17,19 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import cycle
 
+from _tetradx.connecting import SLOW_SECONDS
 from tests.checks.throwaway import Server, throwaway_server
 from tests.served import Caller, serving
 
 PHONE_NUMBER, PASSWORD = "0244000001", "Passw0rd!x"
 CLIENTS = 8
+# Each waits for 1.5 s where nobody answers, and there are eight threads for all.
+PROBES = 2
 PAUSE_SECONDS = 0.2
 # A request to a frozen database waits until that thaws.
 CLIENT_TIMEOUT_SECONDS = 120
@@ -85,20 +88,37 @@ class Clients:
             retry_after=response.headers["Retry-After"],
         )
 
+    def probe(self) -> None:
+        """As an orchestrator does; what it is told is not for this check to judge."""
+        with closing(
+            http.client.HTTPConnection(*self.address, timeout=CLIENT_TIMEOUT_SECONDS)
+        ) as connection:
+            connection.request("GET", "/readyz")
+            connection.getresponse().read()
+
     @contextmanager
     def at_work(self) -> Iterator[None]:
         ended = threading.Event()
         failures: list[BaseException] = []
 
-        def work(paths: Iterator[str]) -> None:
+        def repeat(step: Callable[[], None]) -> None:
             try:
                 while not ended.wait(PAUSE_SECONDS):
-                    self.answers.append(self.ask(next(paths)))
-                    self.answered.set()
+                    step()
             except BaseException as failure:
                 failures.append(failure)
 
-        threads = [threading.Thread(target=work, args=[self.paths()]) for _ in range(CLIENTS)]
+        def client() -> Callable[[], None]:
+            paths = self.paths()
+
+            def step() -> None:
+                self.answers.append(self.ask(next(paths)))
+                self.answered.set()
+
+            return step
+
+        steps = [*(client() for _ in range(CLIENTS)), *[self.probe] * PROBES]
+        threads = [threading.Thread(target=repeat, args=[step]) for step in steps]
         for thread in threads:
             thread.start()
         try:
@@ -192,6 +212,9 @@ def check_stopped(
     ]
     how = "out of reach" if out_of_reach else "stopped"
     print(summary(f"{how} for {seconds:g} s", meanwhile))
+    if out_of_reach:
+        waited = [answer for answer in meanwhile if answer.seconds >= SLOW_SECONDS]
+        print(summary("of which waited for it", waited))
     print(summary("while it starts", clients.between(starting, back)))
     after = clients.between(served, time.monotonic())
     print(summary("the first ones after", first))

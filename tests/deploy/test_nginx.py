@@ -119,6 +119,18 @@ def test_what_a_client_claims_is_replaced(header, value):
     assert re.findall(rf"proxy_set_header {header} (.*);", LOCATIONS) == [value]
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/readyz"])
+def test_what_is_for_the_inside_is_not_served_outside(path):
+    assert f"location = {path} {{\n    return 404;\n}}\n" in LOCATIONS
+
+
+def test_nobody_inside_asks_through_nginx_whether_the_service_is_ready():
+    stack = (settings.BASE_DIR / "docker-compose.yml").read_text()
+    [asked] = re.findall(r"http://127\.0\.0\.1(/\w+)\]", stack)
+
+    assert asked == "/healthz"
+
+
 @pytest.mark.parametrize("code", [400, 404, 413, 429, 503])
 def test_nginx_answers_in_the_envelope(code):
     answer = f"""return {code} '{{"status":"error","code":"{code}","detail":"""
