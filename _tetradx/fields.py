@@ -1,9 +1,40 @@
+from decimal import Decimal
+from typing import Any
+
 from rest_framework import serializers
 
 from .converters import BIGINT_MAX
+from .numbers import DECIMAL_NUMBER, WHOLE_NUMBER, without_negative_zero
 
 
-class RowIdField(serializers.IntegerField):
+class TextField(serializers.CharField):
+    """Text; of JSON's numbers the integers alone, as their digits.
+
+    A spreadsheet writes 209000111.0 for a phone number, which would have a digit more, and a number
+    of twenty digits was rounded when it was read.
+    """
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, float):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class WholeNumberField(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not WHOLE_NUMBER.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class DecimalField(serializers.DecimalField):
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, str) and not DECIMAL_NUMBER.fullmatch(data):
+            self.fail("invalid")
+        return without_negative_zero(super().to_internal_value(data))
+
+
+class RowIdField(WholeNumberField):
     """The id of a row, as a number or as its string; 400 beyond the column's range."""
 
     def __init__(self, **kwargs):

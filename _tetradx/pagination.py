@@ -6,19 +6,21 @@ from typing import Any, NamedTuple, Protocol
 from django.core import signing
 from rest_framework import serializers
 
+from .fields import TextField, WholeNumberField
+
 MAX_PAGE_SIZE = 100
 
 
 class PageForm(serializers.Serializer):
     """The query parameters that every paged list takes."""
 
-    page_number = serializers.IntegerField(
+    page_number = WholeNumberField(
         min_value=1, default=1, help_text="A page beyond the last is the last page."
     )
-    page_size = serializers.IntegerField(
+    page_size = WholeNumberField(
         min_value=1, default=10, help_text=f"Above {MAX_PAGE_SIZE} it is served as that."
     )
-    cursor = serializers.CharField(
+    cursor = TextField(
         required=False,
         help_text=(
             "A `next_cursor` or `previous_cursor`, in place of `page_number`: a list of any length "

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from phonenumbers import SUPPORTED_REGIONS
 
 from _tetradx.connecting import Connection, Cursor
 
@@ -288,6 +289,11 @@ SELF_REGISTRATION = env.bool("SELF_REGISTRATION", default=True)
 
 # The region whose numbers may be written without a country code (ISO 3166-1).
 PHONE_DEFAULT_REGION = env.str("PHONE_DEFAULT_REGION", default="GH")
+if PHONE_DEFAULT_REGION not in SUPPORTED_REGIONS:
+    raise ImproperlyConfigured(
+        f"PHONE_DEFAULT_REGION is {PHONE_DEFAULT_REGION!r}: it takes the two capital letters of a"
+        " country, such as GH."
+    )
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["authentication.authentication.SessionTokenAuthentication"],
@@ -310,6 +316,8 @@ REST_FRAMEWORK = {
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15)),
     "REFRESH_TOKEN_LIFETIME": timedelta(hours=env.int("REFRESH_TOKEN_HOURS", default=12)),
+    # The clocks of two machines differ by a little.
+    "LEEWAY": timedelta(seconds=30),
     "SIGNING_KEY": JWT_SIGNING_KEY,
     "AUTH_TOKEN_CLASSES": ["authentication.tokens.AccessToken"],
 }

@@ -28,6 +28,11 @@ class SessionTokenAuthentication(JWTAuthentication):
     changed password and a disabled account work at once.
     """
 
+    def get_raw_token(self, header: bytes) -> bytes | None:
+        """The scheme is Bearer in any case (RFC 9110)."""
+        scheme, separator, token = header.partition(b" ")
+        return super().get_raw_token(scheme.capitalize() + separator + token)
+
     def get_user(self, validated_token: AccessToken) -> User:  # type: ignore[override]
         try:
             session_id = validated_token.session_id

@@ -1,12 +1,13 @@
 """Serializer fields for phone numbers and passwords, the same in every form that asks for one."""
 
 from django.contrib.auth.password_validation import validate_password
-from rest_framework import serializers
+
+from _tetradx.fields import TextField
 
 from .phone_numbers import clean_phone_number, validate_phone_number
 
 
-class PhoneNumberField(serializers.CharField):
+class PhoneNumberField(TextField):
     """Gives the cleaned number; 400 where it is not 7 to 15 digits with an optional +."""
 
     def __init__(self, **kwargs):
@@ -17,7 +18,7 @@ class PhoneNumberField(serializers.CharField):
         return clean_phone_number(super().to_internal_value(data))
 
 
-class PasswordField(serializers.CharField):
+class PasswordField(TextField):
     """A password as typed, spaces at its ends included."""
 
     def __init__(self, **kwargs):

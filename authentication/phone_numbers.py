@@ -6,7 +6,9 @@ import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-SEPARATOR = r"[\s\-‐-―.()\[\]]"  # noqa: RUF001 (people paste these dashes)
+# A phone's contacts put marks of direction around a number, other places soft hyphens and the like.
+INVISIBLE = r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+SEPARATOR = rf"[\s\-‐-―.()\[\]{INVISIBLE}]"  # noqa: RUF001 (people paste these dashes)
 SEPARATORS = re.compile(SEPARATOR)
 WELL_FORMED = re.compile(r"\+?[0-9]{7,15}")
 # The same before it is cleaned, for the API's schema.
@@ -14,7 +16,7 @@ AS_WRITTEN = rf"{SEPARATOR}*\+?({SEPARATOR}*[0-9]){{7,15}}{SEPARATOR}*"
 
 
 def clean_phone_number(text: str) -> str:
-    """Without spaces, dashes, dots and brackets. Nothing else is judged."""
+    """Without spaces, dashes, dots, brackets and what cannot be seen. Nothing else is judged."""
     return SEPARATORS.sub("", text)
 
 
@@ -27,15 +29,29 @@ def validate_phone_number(number: str) -> None:
 def phone_key(text: str) -> str:
     """What two spellings of one number share.
 
-    The E.164 form where the number is valid in PHONE_DEFAULT_REGION; else its digits; else (scripts
-    may store what is no number) the text itself.
+    The E.164 form where the number is valid in PHONE_DEFAULT_REGION; else its digits, without a 00
+    that stands for +; else (scripts may store what is no number) the text itself.
     """
-    number = clean_phone_number(text)
+    number = with_plus(clean_phone_number(text))
     region = settings.PHONE_DEFAULT_REGION
-    try:
-        parsed = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        parsed = None
+    parsed = parse(number, region)
     if parsed is not None and phonenumbers.is_valid_number_for_region(parsed, region):
         return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return re.sub(r"[^0-9]", "", number) or number
+
+
+def with_plus(number: str) -> str:
+    """`00` before a country code is read as +, where the number is a valid one then."""
+    if number.startswith("00"):
+        international = f"+{number[2:]}"
+        parsed = parse(international)
+        if parsed is not None and phonenumbers.is_valid_number(parsed):
+            return international
+    return number
+
+
+def parse(number: str, region: str | None = None) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None

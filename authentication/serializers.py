@@ -3,6 +3,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from _tetradx.client_address import client_address
+from _tetradx.fields import TextField
 from _tetradx.schema_examples import example
 
 from .fields import NewPasswordField, PasswordField, PhoneNumberField
@@ -19,7 +20,7 @@ from .services import is_own_password
     }
 )
 class RegisterForm(serializers.Serializer):
-    full_name = serializers.CharField(max_length=255)
+    full_name = TextField(max_length=255)
     phone_number = PhoneNumberField()
     password = NewPasswordField()
     confirm_password = PasswordField(required=False)
@@ -33,18 +34,18 @@ class RegisterForm(serializers.Serializer):
 
 @example({"phone_number": "+233 24 412 3456", "password": "Passw0rd!x"})
 class LoginForm(serializers.Serializer):
-    phone_number = serializers.CharField()
+    phone_number = TextField()
     password = PasswordField()
 
 
 @example({"refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"})
 class RefreshForm(serializers.Serializer):
-    refresh = serializers.CharField()
+    refresh = TextField()
 
 
 @example({"refresh_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"})
 class RefreshTokenForm(serializers.Serializer):
-    refresh_token = serializers.CharField()
+    refresh_token = TextField()
 
 
 @example(

@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from _tetradx.numbers import DecimalColumn
 from _tetradx.statements import rows_of
 
 from .facility import Facility
@@ -43,7 +44,7 @@ class Test(models.Model):
     test_type = models.ForeignKey(TestType, on_delete=models.PROTECT, related_name="tests")
     name = models.CharField(max_length=255)
     description = models.TextField(blank=True)
-    price = models.DecimalField(
+    price = DecimalColumn(
         "price in cedis",
         max_digits=10,
         decimal_places=2,

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 from rest_framework import serializers
 
-from _tetradx.fields import RowIdField, ShortListField
+from _tetradx.fields import DecimalField, RowIdField, ShortListField, TextField
 from _tetradx.schema_examples import example
 
 from ..models import Facility
@@ -12,7 +12,7 @@ MAX_TESTS_OF_TYPE = 1000
 MAX_FACILITIES = 1000
 
 
-class UpperCaseNameField(serializers.CharField):
+class UpperCaseNameField(TextField):
     """A name of the catalogue, trimmed and in upper case."""
 
     def __init__(self, **kwargs):
@@ -24,9 +24,7 @@ class UpperCaseNameField(serializers.CharField):
 
 class NewTestForm(serializers.Serializer):
     name = UpperCaseNameField()
-    price = serializers.DecimalField(
-        max_digits=10, decimal_places=2, min_value=Decimal(0), default=Decimal(0)
-    )
+    price = DecimalField(max_digits=10, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
 
 
 @example(

@@ -1,6 +1,6 @@
 from rest_framework import serializers
 
-from _tetradx.fields import RowIdField, ShortListField
+from _tetradx.fields import RowIdField, ShortListField, TextField
 from _tetradx.pagination import PageForm, PaginationSerializer
 from _tetradx.schema_examples import example
 from authentication.fields import PhoneNumberField
@@ -51,15 +51,6 @@ PAGE = {
 }
 
 
-class NameOrIdField(serializers.CharField):
-    """Refuses what JSON cannot keep: a number of twenty digits is read as a float, and rounded."""
-
-    def to_internal_value(self, data):
-        if isinstance(data, float):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
 @example(
     {
         "patient_full_name_or_id": "Akosua Mensah",
@@ -70,8 +61,8 @@ class NameOrIdField(serializers.CharField):
     }
 )
 class CreateReferralForm(serializers.Serializer):
-    patient_full_name_or_id = NameOrIdField(max_length=255)
-    patient_id = NameOrIdField(
+    patient_full_name_or_id = TextField(max_length=255)
+    patient_id = TextField(
         required=False,
         allow_null=True,
         allow_blank=True,
@@ -80,7 +71,7 @@ class CreateReferralForm(serializers.Serializer):
     patient_contact_number = PhoneNumberField(required=False, allow_blank=True, allow_null=True)
     tests = ShortListField(child=RowIdField(), allow_empty=False, max_length=MAX_TESTS)
     branch_id = RowIdField()
-    clinical_notes = serializers.CharField(
+    clinical_notes = TextField(
         max_length=MAX_NOTES_CHARACTERS, required=False, allow_blank=True, allow_null=True
     )
 
@@ -108,7 +99,7 @@ class ReferralStatusForm(serializers.Serializer):
 
 
 class ReferralListForm(PageForm):
-    search_query = serializers.CharField(
+    search_query = TextField(
         required=False,
         allow_blank=True,
         help_text=(

@@ -142,6 +142,13 @@ def test_a_path_where_the_admin_site_cannot_be_is_refused(load, path):
     assert load({**PRODUCTION, "ADMIN_PATH": "back/office/"})["ADMIN_PATH"] == "back/office/"
 
 
+@pytest.mark.parametrize("region", ["gh", "Gh", "XX", "GHA", "", "001", " GH"])
+def test_a_region_of_no_numbers_is_refused(load, region):
+    with pytest.raises(ImproperlyConfigured, match=r"PHONE_DEFAULT_REGION is .* such as GH"):
+        load({**PRODUCTION, "PHONE_DEFAULT_REGION": region})
+    assert load({**PRODUCTION, "PHONE_DEFAULT_REGION": "NG"})["PHONE_DEFAULT_REGION"] == "NG"
+
+
 def test_a_refusal_does_not_tell_the_key(load):
     with pytest.raises(ImproperlyConfigured) as refusal:
         load({**PRODUCTION, "SECRET_KEY": "hunter2"})

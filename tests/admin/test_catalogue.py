@@ -79,9 +79,10 @@ def test_a_test_moves_to_another_type_of_its_facility_alone(superuser, blood_cou
     assert blood_count.test_type == within
 
 
-def test_a_negative_price_is_refused(superuser, blood_count):
+@pytest.mark.parametrize("price", ["-1", "1_0", "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_what_is_no_price_is_refused(superuser, blood_count, price):
     response = superuser.post(
-        page_of(blood_count), filled_in(superuser, page_of(blood_count), price="-1")
+        page_of(blood_count), filled_in(superuser, page_of(blood_count), price=price)
     )
 
     assert list(errors_on(response)) == ["price"]

@@ -164,6 +164,11 @@ def test_headings_may_be_in_any_order_and_case_and_columns_missing(superuser, la
         ([*UREA[:2], "", *UREA[3:]], {"test": ["This field cannot be blank."]}),
         ([*UREA[:3], "free", ""], {"price": ["“free” value must be a decimal number."]}),
         ([*UREA[:3], "NaN", ""], {"price": ["“NaN” value must be a decimal number."]}),
+        ([*UREA[:3], "1_0", ""], {"price": ["“1_0” value must be a decimal number."]}),
+        (
+            [*UREA[:3], "\N{ARABIC-INDIC DIGIT ONE}", ""],
+            {"price": ["“\N{ARABIC-INDIC DIGIT ONE}” value must be a decimal number."]},
+        ),
         (
             [*UREA[:3], "-1", ""],
             {"price": ["Ensure this value is greater than or equal to 0."]},

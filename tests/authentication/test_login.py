@@ -122,7 +122,16 @@ def test_whoever_must_change_the_password_is_a_new_user(log_in):
 
 @pytest.mark.parametrize(
     "spelling",
-    ["0244123456", " 024 412 3456", "+233 24 412 3456", "(024) 412-3456", "233244123456"],
+    [
+        "0244123456",
+        " 024 412 3456",
+        "+233 24 412 3456",
+        "(024) 412-3456",
+        "233244123456",
+        "00233244123456",
+        "\u202a+233 24 412 3456\u202c",
+        "\u2068024\u00ad4123456\u2069\ufeff",
+    ],
 )
 def test_every_spelling_of_the_number_is_found(log_in, spelling):
     PractitionerFactory(phone_number="0244123456")
@@ -131,6 +140,12 @@ def test_every_spelling_of_the_number_is_found(log_in, spelling):
 
     assert answer.status_code == 200
     assert answer.json()["data"]["user_data"]["phone_number"] == "0244123456"
+
+
+def test_two_zeros_before_another_country_are_a_plus(log_in):
+    PractitionerFactory(phone_number="+44 7911 123456")
+
+    assert log_in("0044 7911 123456").status_code == 200
 
 
 def test_a_number_of_no_region_is_found_by_its_digits(log_in):

@@ -111,9 +111,14 @@ def test_a_logout_takes_one_statement(ama):
     assert len(sent) == 1
 
 
-def test_an_expired_token_ends_its_session_too(anyone, ama):
+@pytest.mark.parametrize(
+    ("claim", "minutes"), [("exp", -24 * 60), ("iat", 1), ("iat", 60), ("nbf", 60)]
+)
+@pytest.mark.parametrize("kind", ["refresh", "access"])
+def test_any_token_that_was_signed_here_ends_its_session(anyone, ama, kind, claim, minutes):
     token = open_session(user=ama)
-    token.set_exp(from_time=timezone.now() - timedelta(days=1))
+    token = token if kind == "refresh" else token.access_token
+    token[claim] = int((timezone.now() + timedelta(minutes=minutes)).timestamp())
 
     answer = anyone.post(reverse("auth:logout"), {"refresh_token": str(token)})
 

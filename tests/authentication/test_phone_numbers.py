@@ -15,6 +15,10 @@ from authentication.phone_numbers import clean_phone_number, phone_key, validate
         "[024]412\t3456",
         "024\N{NO-BREAK SPACE}412\N{EN DASH}3456",
         "024\N{NON-BREAKING HYPHEN}412\N{EM DASH}3456",
+        "\N{LEFT-TO-RIGHT EMBEDDING}024 412 3456\N{POP DIRECTIONAL FORMATTING}",
+        "\N{FIRST STRONG ISOLATE}024 412 3456\N{POP DIRECTIONAL ISOLATE}",
+        "\N{LEFT-TO-RIGHT MARK}024\N{SOFT HYPHEN}4123456\N{ZERO WIDTH SPACE}",
+        "\N{ZERO WIDTH NO-BREAK SPACE}0244123456\N{WORD JOINER}",
     ],
 )
 def test_spaces_dashes_dots_and_brackets_are_dropped(text):
@@ -56,6 +60,24 @@ def test_anything_else_is_none(number):
 )
 def test_the_spellings_of_a_valid_number_share_its_e164_form(spelling):
     assert phone_key(spelling) == phone_key("+233244123456")
+
+
+@pytest.mark.parametrize(
+    ("region", "number", "key"),
+    [
+        ("GH", "00 44 7911 123456", "447911123456"),
+        ("GH", "00233 24 412 3456", "+233244123456"),
+        # Where one dials 011 for another country.
+        ("US", "00233 24 412 3456", "233244123456"),
+        ("US", "001 201 555 0123", "+12015550123"),
+        ("GH", "00999 1234567", "009991234567"),
+        ("GH", "00", "00"),
+    ],
+)
+def test_two_zeros_are_a_plus_where_the_number_is_valid_then(settings, region, number, key):
+    settings.PHONE_DEFAULT_REGION = region
+
+    assert phone_key(number) == key
 
 
 @pytest.mark.parametrize(

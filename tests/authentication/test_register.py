@@ -102,7 +102,7 @@ def test_a_name_longer_than_its_column_is_refused():
 
 
 def test_the_answer_gives_the_number_as_written_but_cleaned():
-    answer = register(phone_number=" +233 (24) 412-34.56 ")
+    answer = register(phone_number=" \u202a+233 (24)\u200b 412-34.56\u202c ")
 
     assert answer.json()["data"]["phone_number"] == "+233244123456"
     assert User.objects.get().phone_number == "+233244123456"

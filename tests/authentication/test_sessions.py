@@ -66,6 +66,13 @@ def test_a_token_of_an_open_session_is_good(session):
     assert ask(session.access_token).status_code == 200
 
 
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+def test_the_scheme_is_written_in_any_case(anyone, session, scheme):
+    anyone.credentials(HTTP_AUTHORIZATION=f"{scheme} {session.access_token}")
+
+    assert anyone.get(reverse("medics:get-practitioner-referrals")).status_code == 200
+
+
 def test_no_token_is_refused(anyone):
     assert_unauthorised(anyone.get(reverse("medics:get-practitioner-referrals")))
 
@@ -171,16 +178,38 @@ def later():
 
 
 def test_an_expired_access_token_is_refused(session):
-    expired = claims(session.access_token, exp=timezone.now() - timedelta(seconds=1))
+    expired = claims(session.access_token, exp=timezone.now() - timedelta(seconds=31))
 
     assert_unauthorised(ask(signed(expired)))
 
 
 def test_an_expired_refresh_token_is_refused(session):
-    expired = signed(claims(session, exp=timezone.now() - timedelta(seconds=1)))
+    expired = signed(claims(session, exp=timezone.now() - timedelta(seconds=31)))
 
     assert_unauthorised(rotate(expired))
     assert refresh(expired).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("claim", "seconds", "is_good"),
+    [
+        ("iat", 2, True),
+        ("nbf", 2, True),
+        ("iat", 25, True),
+        ("nbf", 25, True),
+        ("exp", -25, True),
+        ("iat", 40, False),
+        ("nbf", 40, False),
+        ("exp", -40, False),
+    ],
+)
+def test_clocks_may_differ_by_half_a_minute(session, claim, seconds, is_good):
+    at = {claim: timezone.now() + timedelta(seconds=seconds)}
+    access, token = (signed(claims(one, **at)) for one in (session.access_token, session))
+
+    assert ask(access).status_code == (200 if is_good else 401)
+    assert refresh(token).status_code == (200 if is_good else 400)
+    assert rotate(token).status_code == (200 if is_good else 401)
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(14, 200), (16, 401)])

@@ -1,6 +1,9 @@
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
 from authentication.models import User, UserType
@@ -122,6 +125,20 @@ def test_a_number_cannot_be_changed_to_anothers():
     user.phone_number = "+233244123456"
     with pytest.raises(IntegrityError), transaction.atomic():
         user.save(update_fields=["phone_number"])
+
+
+def test_users_whose_number_begins_with_00_are_found_by_it_after_the_upgrade():
+    early, taken = "00447911123456", "00447911123457"
+    for number in (early, taken):
+        User.objects.create_user(phone_number=number)
+        User.objects.filter(phone_number=number).update(phone_key=number)
+    other = User.objects.create_user(phone_number="+447911123457")
+    migration = import_module("authentication.migrations.0007_two_zeros_are_a_plus")
+
+    migration.renew_keys(apps, connection.schema_editor())
+
+    assert User.objects.get_by_natural_key("+447911123456").phone_number == early
+    assert User.objects.get_by_natural_key(taken) == other
 
 
 def test_saving_another_column_leaves_the_number_alone():

@@ -71,6 +71,13 @@ def test_the_administrator_adds_a_type_with_its_tests(signed_in, efua, laborator
     ]
 
 
+@pytest.mark.parametrize("price", [-0.0, "-0.0", "-0"])
+def test_less_than_nothing_by_nothing_is_nothing(signed_in, efua, laboratory, price):
+    answer = add(signed_in(efua), tests=[{"name": "HIV", "price": price}])
+
+    assert str(answer.json()["data"]["tests"][0]["price"]) == "0.0"
+
+
 def test_a_price_is_zero_when_none_is_given(signed_in, efua, laboratory):
     [test] = add(signed_in(efua)).json()["data"]["tests"]
 
@@ -88,7 +95,8 @@ def test_a_price_is_answered_as_a_number(signed_in, efua, laboratory, price):
 
 
 @pytest.mark.parametrize(
-    "price", [-1, "-0.01", 100000000, 1.234, "free", "NaN", "Infinity", 1e300, "", [], {}, True]
+    "price",
+    [-1, "-0.01", 100000000, 1.234, "free", "NaN", "1_0", "0x1", 1e300, "", [], {}, True],
 )
 def test_what_is_no_price_is_refused(signed_in, efua, laboratory, price):
     answer = add(signed_in(efua), tests=[{"name": "WIDAL"}, {"name": "HIV", "price": price}])
