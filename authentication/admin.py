@@ -2,6 +2,7 @@
 to, and the groups."""
 
 import re
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,18 +16,21 @@ from django.contrib.auth.forms import (
     UserChangeForm,
 )
 from django.contrib.auth.models import Group
-from django.db import IntegrityError
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.db import DatabaseError, connection
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from _tetradx.error_handlers import as_api_exception
 from _tetradx.exceptions import Conflict
 
 from .models import Session, User, UserType
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
 from .services import change_password
+from .stale_forms import SEEN, SeenField, read_token, token_of, values_shown
 
 
 class PhoneSearchAdmin(admin.ModelAdmin):
@@ -62,14 +66,112 @@ class ReadOnlyMixin:
 
 
 class ConflictAdmin(admin.ModelAdmin):
-    """What somebody else changed between the look and the save is an error that one can read."""
+    """The base of every model admin that changes rows: it undoes nothing that others did.
+
+    A form that shows what is no longer so is refused, with what was typed still in it. What only
+    the database can see between the look and the save is a message that one can read.
+    """
+
+    change_form_template: ClassVar[Any] = "admin/change_form_with_token.html"
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except (IntegrityError, Conflict):
+        except (DatabaseError, Conflict) as error:
+            if not isinstance(as_api_exception(error), Conflict):
+                raise
             messages.error(request, Conflict.default_detail)
             return redirect(request.get_full_path())
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """Locks what is to be saved before it is read, since all of its columns are written."""
+        row = super().get_object(request, object_id, from_field)
+        if row is None or request.method != "POST" or not connection.in_atomic_block:
+            return row
+        lock(self.model, pk=row.pk)
+        return super().get_object(request, object_id, from_field)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form_class: Any = super().get_form(request, obj, change=change, **kwargs)
+        if not change or not self.has_change_permission(request, obj):
+            return form_class
+        refuse_stale = self.refuse_stale
+
+        class SeenForm(form_class):
+            seen = SeenField()
+
+            def clean(self) -> Any:
+                cleaned = super().clean()
+                if not self.errors:
+                    unbound = form_class(instance=self.instance)
+                    refuse_stale(request, unbound, self.cleaned_data[SEEN])
+                return cleaned
+
+        return SeenForm
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [name for name in super().get_fields(request, obj) if name != SEEN]
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        form = context["adminform"].form
+        if SEEN in form.fields and not form.is_bound:
+            formsets = [
+                inline.formset
+                for inline in context["inline_admin_formsets"]
+                if changes_rows(inline.opts, request, obj)
+            ]
+            form.initial[SEEN] = token_of(values_shown(form, formsets))
+        pages: Any = super()
+        return pages.render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def refuse_stale(self, request: HttpRequest, form: forms.ModelForm, token: str) -> None:
+        """Raises ValidationError where the row, or one of its inlines, is not as it was shown.
+
+        `form` is unbound, and of the row as it is now. Locks the rows of the inlines.
+        """
+        rows = {self.model: [form.instance.pk]}
+        formsets = []
+        for formset_class, inline in self.get_formsets_with_inlines(request, form.instance):
+            if changes_rows(inline, request, form.instance):
+                pks = lock(inline.model, **{formset_class.fk.name: form.instance})
+                rows[inline.model] = rows.get(inline.model, []) + pks
+                queryset = inline.get_queryset(request)
+                formsets.append(formset_class(instance=form.instance, queryset=queryset))
+        seen = read_token(token)
+        if seen is None:
+            how = "This form does not say which state of the data it was made of"
+        elif seen.values != values_shown(form, formsets):
+            how = f"This was changed {self.latest_change(rows, since=seen.at)}"
+        else:
+            return
+        raise forms.ValidationError(
+            format_html(
+                '{}, <a href="{}" target="_blank">look again</a>. Nothing was saved. What you typed'
+                " is still here, but it can only be saved on the page as it is now.",
+                how,
+                request.get_full_path(),
+            )
+        )
+
+    def latest_change(self, rows: dict[type[Model], list[Any]], *, since: datetime) -> str:
+        """By whom and when one of these was changed, as far as it is known."""
+        return "since you opened it"
+
+
+def lock(model: type[Model], **which: Any) -> list[Any]:
+    """The keys of the rows, which nobody else can change until this transaction ends."""
+    rows = model._base_manager.filter(**which).order_by("pk")
+    return list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
+
+
+def changes_rows(inline: Any, request: HttpRequest, parent: Any) -> bool:
+    """Whether there is something for others to undo: a row that is only added undoes nothing."""
+    may_change = inline.has_change_permission(request, parent)
+    return may_change or inline.has_delete_permission(request, parent)
 
 
 class PhoneNumberField(forms.CharField):
@@ -226,7 +328,7 @@ admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)
 
 
-class OperatorGroupAdmin(SuperuserOnlyMixin, GroupAdmin):
+class OperatorGroupAdmin(SuperuserOnlyMixin, ConflictAdmin, GroupAdmin):
     """Whoever may change a group could give it every permission."""
 
 

@@ -1,5 +1,6 @@
 """Who changed what: as one list, and on the page of what it happened to."""
 
+from datetime import datetime
 from functools import cache, cached_property
 from typing import Any
 from uuid import UUID
@@ -142,6 +143,22 @@ class HistoryMixin(EntryColumns):
     def history_of(self, object_id: str) -> Q:
         model: type[Model] = self.model  # type: ignore[attr-defined]
         return Q(subject_table=model._meta.db_table, subject_id=object_id)
+
+    def latest_change(self, rows: dict[type[Model], list[Any]], *, since: datetime) -> str:
+        about = Q()
+        for model, pks in rows.items():
+            if model is self.model:  # type: ignore[attr-defined]
+                about |= self.history_of(str(pks[0]))
+            else:
+                table = model._meta.db_table
+                about |= Q(subject_table=table, subject_id__in=[str(pk) for pk in pks])
+        entries = HistoryEntry.objects.filter(about, changed_at__gt=since)
+        latest = entries.select_related("changed_by").order_by("-changed_at", "-id").first()
+        if latest is None:
+            shown: Any = super()
+            return shown.latest_change(rows, since=since)
+        by = f"by {latest.changed_by.full_name} " if latest.changed_by else ""
+        return f"{by}at {latest.changed_at:%H:%M} (UTC)"
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None

@@ -28,7 +28,9 @@ def sent_by(form: BaseForm | BaseFormSet) -> dict[str, Any]:
         forms = [form.management_form, *form.forms]
         return {name: value for part in forms for name, value in sent_by(part).items()}
     values = {field.html_name: field.value() for field in form if not field.field.disabled}
-    return {name: value for name, value in values.items() if value not in (None, False)}
+    return {
+        name: value for name, value in values.items() if value is not None and value is not False
+    }
 
 
 def filled_in(client, url: str, **changes: Any) -> dict[str, Any]:

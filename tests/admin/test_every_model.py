@@ -115,6 +115,16 @@ def test_a_row_opens_on_its_page(superuser, model):
 
 
 @every_model
+def test_a_page_that_saves_says_what_it_showed(superuser, model):
+    """Without the token of ConflictAdmin it would undo what others changed meanwhile."""
+    response = superuser.get(url_of(model, "change", MODELS[model][0]().pk))
+
+    saves = response.context["has_change_permission"]
+    assert saves is (model not in CLINICAL_OR_LOGS)
+    assert saves is ('name="seen"' in response.content.decode())
+
+
+@every_model
 def test_a_page_costs_the_same_however_many_other_rows_there_are(superuser, model):
     make, _ = MODELS[model]
     url = url_of(model, "change", make().pk)
