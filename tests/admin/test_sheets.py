@@ -1,6 +1,9 @@
 """Import and export of the catalogue."""
 
 import csv
+import struct
+import zipfile
+from datetime import date
 from decimal import Decimal
 from io import BytesIO, StringIO
 
@@ -9,12 +12,19 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.core import signing
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.styles import Font
 
 from authentication.models import User
+from medics.admin.sheet_files import MAX_ROWS, escape_for_xml
 from medics.admin.sheets import FormStorage
 from medics.models import Test, TestType
 from tests.admin.pages import messages_on
 from tests.factories import FacilityFactory, TestFactory, TestTypeFactory, UserFactory
+from tests.statements import statements
 
 IMPORT = "/admin/medics/test/import/"
 CONFIRM = "/admin/medics/test/process_import/"
@@ -37,6 +47,26 @@ def xlsx_of(*rows) -> bytes:
         book.active.append(row)
     file = BytesIO()
     book.save(file)
+    return file.getvalue()
+
+
+def workbook_of(rows: str, *, strings: str = "") -> bytes:
+    """A workbook made by hand, whose sheet has these rows; openpyxl writes no shared strings."""
+    with zipfile.ZipFile(BytesIO(xlsx_of(HEADINGS))) as whole:
+        parts = {name: whole.read(name).decode() for name in whole.namelist()}
+    parts["xl/worksheets/sheet1.xml"] = f"<worksheet><sheetData>{rows}</sheetData></worksheet>"
+    if strings:
+        parts["xl/sharedStrings.xml"] = strings
+        references = "xl/_rels/workbook.xml.rels"
+        parts[references] = parts[references].replace(
+            "</Relationships>",
+            '<Relationship Id="rId9" Type="any/sharedStrings" Target="sharedStrings.xml"/>'
+            "</Relationships>",
+        )
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
     return file.getvalue()
 
 
@@ -162,6 +192,8 @@ def test_headings_may_be_in_any_order_and_case_and_columns_missing(superuser, la
         (["Twin", *UREA[1:]], {"facility": ["There are several facilities of this name."]}),
         ([*UREA[:1], "", *UREA[2:]], {"test type": ["This field cannot be blank."]}),
         ([*UREA[:2], "", *UREA[3:]], {"test": ["This field cannot be blank."]}),
+        ([*UREA[:2], "NUL\x00", *UREA[3:]], {"test": ["Null characters are not allowed."]}),
+        ([*UREA[:4], "NUL\x00"], {"description": ["Null characters are not allowed."]}),
         ([*UREA[:3], "free", ""], {"price": ["“free” value must be a decimal number."]}),
         ([*UREA[:3], "NaN", ""], {"price": ["“NaN” value must be a decimal number."]}),
         ([*UREA[:3], "1_0", ""], {"price": ["“1_0” value must be a decimal number."]}),
@@ -213,12 +245,46 @@ def test_a_test_named_twice_is_an_error(superuser, laboratory):
     assert errors_of(preview) == {3: {"test": ["Row 2 is about the same test."]}}
 
 
-def test_what_the_database_refuses_is_shown_and_nothing_is_saved(superuser, laboratory):
-    preview = upload(superuser, csv_of(HEADINGS, UREA, [*UREA[:2], "NUL\x00", "3", ""]))
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("SELECT 1 / 0", "This row cannot be saved."),
+        (
+            "INSERT INTO medics_testtype SELECT * FROM medics_testtype",
+            "This row contradicts what the catalogue holds: is its name there already?",
+        ),
+    ],
+)
+def test_what_the_database_refuses_is_told_in_words_and_nothing_is_saved(
+    superuser, laboratory, monkeypatch, statement, words
+):
+    def save(self, *args, **kwargs):
+        if self.name == "GLUCOSE":
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        return super(Test, self).save(*args, **kwargs)
+
+    monkeypatch.setattr(Test, "save", save)
+    rows = [[*UREA[:2], name, "3", ""] for name in ("UREA", "GLUCOSE", "SODIUM")]
+
+    preview = upload(superuser, csv_of(HEADINGS, *rows))
 
     assert "confirm_form" not in preview.context
-    assert "Row 3:" in preview.content.decode()
+    page = preview.content.decode()
+    assert [line for line in page.splitlines() if "Row " in line] == [f"  <li>Row 3: {words}</li>"]
+    assert "division" not in page
+    assert "duplicate key" not in page
     assert not TestType.objects.exists()
+
+
+def test_an_outage_is_no_fault_of_a_row(superuser, laboratory, monkeypatch):
+    def save(self, *args, **kwargs):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(Test, "save", save)
+
+    with pytest.raises(OperationalError):
+        upload(superuser, csv_of(HEADINGS, UREA))
 
 
 @pytest.mark.parametrize(
@@ -279,6 +345,193 @@ def test_a_sheet_saved_by_excel_as_csv_is_imported(superuser, laboratory):
     confirm(superuser, upload(superuser, content))
 
     assert {row[2] for row in catalogue()} == {"ÜREA"}
+
+
+def test_a_sheet_in_windows_1252_is_imported_with_a_warning(superuser, laboratory):
+    content = csv_of(HEADINGS, [*UREA[:2], "PROTÉINE €", "1", ""]).decode().encode("cp1252")
+
+    preview = upload(superuser, content)
+    confirm(superuser, preview)
+
+    assert "was read as Windows-1252" in preview.content.decode()
+    assert {row[2] for row in catalogue()} == {"PROTÉINE €"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp037", "latin-1"])
+def test_a_sheet_in_another_encoding_is_told_which_is_due(superuser, laboratory, encoding):
+    content = csv_of(HEADINGS, [*UREA[:2], "\x81É", "1", ""]).decode().encode(encoding)
+
+    assert upload(superuser, content).context["form"].errors["import_file"] == [
+        "This file is not text in UTF-8. Save it as “CSV UTF-8” and upload it again."
+    ]
+
+
+def test_a_workbook_with_a_table_of_its_texts_is_imported(superuser, laboratory):
+    """As Excel and LibreOffice write it: in pieces, with readings, gaps and prefixes."""
+    texts = "".join(f"<x:si><x:t>{text}</x:t></x:si>" for text in [*HEADINGS[:3], *UREA[:2]])
+    content = workbook_of(
+        '<x:row r="2">'
+        + "".join(
+            f'<x:c r="{column}2" t="s"><x:v>{n}</x:v></x:c>' for n, column in enumerate("BCD")
+        )
+        + '</x:row><x:row r="9"><x:c t="s"/><x:c t="s"><x:v>3</x:v></x:c>'
+        '<x:c t="s"><x:v>4</x:v></x:c><x:c t="s"><x:f>A1</x:f><x:v>5</x:v></x:c></x:row>',
+        strings=f"<x:sst>{texts}<x:si><x:r><x:rPr><x:b/></x:rPr><x:t>U_x00</x:t></x:r><x:r>"
+        "<x:t>52_EA</x:t></x:r><x:rPh><x:t>yurea</x:t></x:rPh></x:si></x:sst>",
+    )
+
+    confirm(superuser, upload(superuser, content, XLSX))
+
+    assert catalogue() == {("Korle Laboratory", "CHEMISTRY", "UREA", "0.00", "")}
+
+
+def test_texts_in_pieces_dates_and_truths_of_a_workbook_are_what_a_person_sees(
+    superuser, laboratory
+):
+    book = openpyxl.Workbook(write_only=False)
+    book.active.append(HEADINGS)
+    rich = CellRichText("FULL ", TextBlock(InlineFont(b=True), "BLOOD"), " COUNT")
+    for name in (rich, True, date(2026, 3, 1), "#N/A", "A_x0041_"):
+        book.active.append([*UREA[:2], escape_for_xml(name), 1])
+    book.create_sheet("Another").append(["nothing"])
+    file = BytesIO()
+    book.save(file)
+
+    confirm(superuser, upload(superuser, file.getvalue(), XLSX))
+
+    assert {row[2] for row in catalogue()} == {
+        "FULL BLOOD COUNT",
+        "True",
+        "2026-03-01 00:00:00",
+        "#N/A",
+        "A_x0041_",
+    }
+
+
+def test_blank_rows_cost_nothing_and_the_others_keep_their_numbers(superuser, laboratory):
+    """As a formatted cell in the last row, and a CSV of commas alone."""
+    book = openpyxl.Workbook()
+    book.active.append(HEADINGS)
+    for column, value in enumerate(["Nowhere", *UREA[1:]], 1):
+        book.active.cell(4, column, value)
+    book.active.cell(1_048_576, 1).font = Font(bold=True)
+    file = BytesIO()
+    book.save(file)
+    commas = b",,,,\n" * 80_000
+    unknown = {4: {"facility": ["There is no facility of this name."]}}
+
+    for content, format in (  # noqa: A001
+        (file.getvalue(), XLSX),
+        (csv_of(HEADINGS) + b"\n,,,,\n" + csv_of(["Nowhere", *UREA[1:]]) + commas, CSV),
+    ):
+        with statements() as sent:
+            preview = upload(superuser, content, format)
+        assert errors_of(preview) == unknown
+        assert len(sent) < 15
+    assert preview.context["result"].totals["skip"] == 80_001 + 1
+
+
+def statements_of_import(superuser, rows: int) -> int:
+    """Transaction control included."""
+    content = csv_of(HEADINGS, *([*UREA[:2], f"TEST {n}", "25", ""] for n in range(rows)))
+    with CaptureQueriesContext(connection) as captured:
+        preview = upload(superuser, content)
+    assert preview.context["result"].totals["skip"] == rows
+    return len(captured)
+
+
+def test_rows_that_change_nothing_cost_no_statements(superuser, laboratory):
+    chemistry = TestTypeFactory(facility=laboratory, name="CHEMISTRY")
+    for n in range(200):
+        TestFactory(test_type=chemistry, name=f"TEST {n}")
+
+    assert statements_of_import(superuser, 10) == statements_of_import(superuser, 200)
+
+
+def wide(column: str) -> str:
+    return f'<row><c r="{column}1" t="str"><v>facility</v></c></row>'
+
+
+def with_a_claim_of_one_byte(content: bytes) -> bytes:
+    """Its parts are larger than the file says."""
+    sizes = [info.file_size for info in zipfile.ZipFile(BytesIO(content)).infolist()]
+    for size in sizes:
+        content = content.replace(struct.pack("<L", size), struct.pack("<L", 1))
+    return content
+
+
+HEADING_CELLS = "".join(f'<c t="str"><v>{heading}</v></c>' for heading in HEADINGS)
+LONG_ROW = "".join('<c t="s"><v>0</v></c>' for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "error"),
+    [
+        (
+            lambda: csv_of(HEADINGS, *([*UREA[:2], n, "1", ""] for n in range(MAX_ROWS + 1))),
+            CSV,
+            "The sheet has more than 5,000 rows. Split it into several.",
+        ),
+        (
+            lambda: xlsx_of(HEADINGS, *([n] for n in range(MAX_ROWS + 1))),
+            XLSX,
+            "The sheet has more than 5,000 rows. Split it into several.",
+        ),
+        (lambda: csv_of(["test"] * 51, ["x"]), CSV, "Row 1 has more than 50 columns."),
+        (lambda: workbook_of(wide("XFD")), XLSX, "Row 1 has more than 50 columns."),
+        (lambda: workbook_of("<row/>" * 500_001), XLSX, "The file is larger inside"),
+        (lambda: workbook_of(" " * 17 * 1024**2), XLSX, "The file is larger inside"),
+        (
+            lambda: with_a_claim_of_one_byte(workbook_of(" " * 17 * 1024**2)),
+            XLSX,
+            "This file cannot be read as this format.",
+        ),
+        (
+            lambda: workbook_of("", strings=f"<sst>{'<si/>' * 50_001}</sst>"),
+            XLSX,
+            "The file is larger inside",
+        ),
+        (
+            lambda: workbook_of(
+                f"<row>{HEADING_CELLS}</row>" + f"<row>{LONG_ROW}</row>" * 100,
+                strings=f"<sst><si><t>{'x' * 32_767}</t></si></sst>",
+            ),
+            XLSX,
+            "The cells hold more than 4,000,000 characters. Split the file into several.",
+        ),
+        (
+            lambda: workbook_of(
+                "",
+                strings='<!DOCTYPE sst [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
+                "<sst><si><t>&b;</t></si></sst>",
+            ),
+            XLSX,
+            "The file declares entities of its own, which no spreadsheet does.",
+        ),
+        (lambda: workbook_of('<row><c t="s"><v>7</v></c></row>'), XLSX, "This file cannot be read"),
+    ],
+)
+def test_a_file_beyond_a_limit_is_refused_before_anything_is_asked_of_the_database(
+    superuser,
+    laboratory,
+    content,
+    format,  # noqa: A002
+    error,
+):
+    made = content()
+    assert len(made) < 512 * 1024
+
+    with statements() as sent:
+        [told] = upload(superuser, made, format).context["form"].errors["import_file"]
+
+    assert told.startswith(error)
+    assert not [statement for statement in sent if "medics_" in statement]
+
+
+def test_the_form_says_its_limits(superuser):
+    field = superuser.get(IMPORT).context["form"].fields["import_file"]
+
+    assert "512 kB, 5,000 rows, blank ones not counted, and 50 columns" in field.help_text
 
 
 def test_only_csv_and_xlsx_are_offered(superuser, laboratory):
@@ -390,15 +643,33 @@ def test_no_cell_is_a_formula(superuser, haematology, start, format):  # noqa: A
     assert (row[2], row[4]) == (f"'{start}1+1", f"'{start}cmd()")
 
 
+NAMES = [
+    "-DIMER",
+    "7",
+    "'=1",
+    "=1",
+    "''@x",
+    "'plain",
+    "\t+1",
+    "＝1",  # noqa: RUF001
+    "_x0041_",
+    "CONTROL\x01CHARACTER",
+    "#N/A",
+]
+
+
 @pytest.mark.parametrize("format", [CSV, XLSX])
 def test_what_was_exported_is_imported_without_a_change(superuser, haematology, format):  # noqa: A002
-    TestFactory(test_type=haematology, name="-DIMER", price="12.30", description='=a\nb, "c"')
-    TestFactory(test_type=haematology, name="7")
+    """Names, too, that are not taken on their way in any more."""
+    for name in NAMES:
+        TestFactory(
+            test_type=haematology, name=name, price="12.30", description=f' {name}\r\nb, "c"\x1f '
+        )
     before = catalogue()
 
     preview = upload(superuser, export(superuser, format).content, format)
 
-    assert preview.context["result"].totals["skip"] == 2
+    assert preview.context["result"].totals["skip"] == len(NAMES)
     assert "This file changes nothing." in preview.content.decode()
     confirm(superuser, preview)
     assert catalogue() == before
