@@ -1,14 +1,23 @@
-"""Clinical records, and how they came to be what they are: to look at, never to change."""
+"""Clinical records, and how they came to be what they are: to look at. Of it all only a patient's
+particulars can be corrected."""
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from authentication.admin import PhoneSearchAdmin, ReadOnlyMixin
+from _tetradx.exceptions import Conflict
+from authentication.admin import (
+    ConflictAdmin,
+    PhoneNumberField,
+    PhoneSearchAdmin,
+    ReadOnlyMixin,
+)
 
 from ..models import Facility, FacilityBranch, Patient, Referral, ReferralTest, StatusChange
+from ..services.patients import EqualsAnotherError, correct_patient, refuse_equal
 from .base import facility_filter
 from .history import HistoryMixin
 from .reading import PatientDataMixin
@@ -123,10 +132,33 @@ class ReferralInline(ReadOnlyMixin, admin.TabularInline):
         return referral.facility_branch.facility
 
 
+class CorrectPatientForm(forms.ModelForm):
+    contact_number = PhoneNumberField(required=False)
+    may_equal_another = forms.BooleanField(
+        required=False,
+        label="Save it although another patient is the same",
+    )
+
+    class Meta:
+        model = Patient
+        fields = ("full_name_or_id", "contact_number")
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors and not self.cleaned_data["may_equal_another"]:
+            try:
+                refuse_equal(self.instance)
+            except EqualsAnotherError as error:
+                self.add_error(None, str(error))
+
+
 @admin.register(Patient)
-class PatientAdmin(PatientDataMixin, HistoryMixin, ReadOnlyMixin, PhoneSearchAdmin):
+class PatientAdmin(ConflictAdmin, PatientDataMixin, HistoryMixin, ReadOnlyMixin, PhoneSearchAdmin):
+    """To look at; to correct, by a permission of its own."""
+
+    form = CorrectPatientForm
+    readonly_fields = ("created_at",)
     inlines = (ReferralInline,)
-    fields = ("full_name_or_id", "contact_number", "created_at")
     list_display = ("full_name_or_id", "contact_number", "created_at")
     list_filter = (("contact_number", admin.EmptyFieldListFilter), "created_at")
     list_per_page = 50
@@ -136,3 +168,24 @@ class PatientAdmin(PatientDataMixin, HistoryMixin, ReadOnlyMixin, PhoneSearchAdm
     phone_number_path = "contact_number"
     phone_key_path = "contact_key"
     show_full_result_count = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("medics.correct_patient")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        corrected = ("may_equal_another",) if self.has_change_permission(request, obj) else ()
+        return ("full_name_or_id", "contact_number", *corrected, "created_at")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if not self.has_change_permission(request, obj):
+            kwargs["form"] = forms.ModelForm
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Patient, form: Any, change: bool) -> None:
+        try:
+            correct_patient(patient_id=obj.pk, **form.cleaned_data)
+        except (Patient.DoesNotExist, EqualsAnotherError):
+            # Removed, or another made or corrected, since the form was read.
+            raise Conflict from None

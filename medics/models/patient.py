@@ -1,4 +1,4 @@
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
@@ -41,6 +41,20 @@ class PatientQuerySet(DerivesColumnsQuerySet["Patient"]):
             same_person |= models.Exists(named_before)
         return same_text.filter(same_person)
 
+    def equal_to(self, patient: "Patient") -> "PatientQuerySet":
+        """The others that one referral could mean as well as this patient, by the same rule."""
+        same_text = self.filter(name_key=name_key(Value(patient.full_name_or_id)))
+        same_person: Any = models.Q(pk=None)
+        if patient.contact_number:
+            same_person |= models.Q(contact_key=phone_key(patient.contact_number))
+        if is_identifier(patient.full_name_or_id):
+            practitioners = patient.referrals.values("referred_by")
+            named = patient.referrals.model.objects.filter(
+                patient=models.OuterRef("pk"), referred_by__in=practitioners
+            )
+            same_person |= models.Exists(named)
+        return same_text.filter(same_person).exclude(pk=patient.pk)
+
 
 class Patient(DerivesColumns):
     full_name_or_id = models.CharField("name or id", max_length=255)
@@ -58,9 +72,13 @@ class Patient(DerivesColumns):
         max_length=16, blank=True, source="contact_number", derive=phone_key
     )
 
+    # By the referral's foreign key.
+    referrals: Any
+
     objects = PatientQuerySet.as_manager()
 
     class Meta:
+        permissions: ClassVar = [("correct_patient", "Can correct patients")]
         indexes = [
             models.Index(fields=["name_key", "contact_key"], name="patient_keys"),
             GinIndex(

@@ -28,6 +28,7 @@ from tests.factories import (
     TechnicianFactory,
     TestFactory,
     TestTypeFactory,
+    UserFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -420,3 +421,68 @@ def test_who_changed_a_status_is_protected(referral):
 def test_what_nothing_hangs_on_can_be_deleted():
     for row in (FacilityBranchFactory(), TestFactory(), PatientFactory(), TechnicianFactory()):
         assert row.delete()[0] == 1
+
+
+# Numbers and their keys
+
+NUMBERS = [
+    ("authentication_user", "phone_number", "phone_key"),
+    ("medics_patient", "contact_number", "contact_key"),
+]
+
+
+@pytest.fixture(params=NUMBERS, ids=lambda names: names[0])
+def numbered(request):
+    """A row with a number, by the names of its table and columns; and its id."""
+    row = (
+        UserFactory(phone_number="0244123456")
+        if request.param[0] == "authentication_user"
+        else PatientFactory(contact_number="0244123456")
+    )
+    return *request.param, row
+
+
+def test_a_number_is_not_changed_without_its_key(numbered):
+    table, number, key, row = numbered
+    for by_hand in (
+        f"UPDATE {table} SET {number} = '0209000111' WHERE id = %s",  # noqa: S608
+        # Another spelling of the same number: the database cannot tell.
+        f"UPDATE {table} SET {number} = '+233244123456' WHERE id = %s",  # noqa: S608
+        f"UPDATE {table} SET {number} = {number} || '7' WHERE id = %s",  # noqa: S608
+        f"WITH one AS (SELECT %s AS id) UPDATE {table} SET {number} = ''"  # noqa: S608
+        f" FROM one WHERE {table}.id = one.id",
+    ):
+        with refused_by("key_follows_number"):
+            execute(by_hand, row.pk)
+    execute(f"UPDATE {table} SET {number} = {number} WHERE id = %s", row.pk)  # noqa: S608
+    execute(
+        f"UPDATE {table} SET {key} = '+233209000111', {number} = '0209000111' WHERE id = %s",  # noqa: S608
+        row.pk,
+    )
+    execute(f"UPDATE {table} SET {key} = {key}, {number} = '020 9000111' WHERE id = %s", row.pk)  # noqa: S608
+    row.refresh_from_db()
+    assert (getattr(row, number), getattr(row, key)) == ("020 9000111", "+233209000111")
+
+
+def test_django_changes_a_number_in_each_of_its_ways(numbered):
+    _table, number, key, row = numbered
+    rows = type(row).objects
+    # Another spelling, another number, and back: each way, with the key that is due.
+    for spelling in ("+233244123456", "0209000111", "0244123456"):
+        due = "+233209000111" if spelling == "0209000111" else "+233244123456"
+        setattr(row, number, spelling)
+        row.save()
+        assert rows.values_list(number, key).get(pk=row.pk) == (spelling, due)
+    for spelling in ("+233244123456", "0244123456"):
+        setattr(row, number, spelling)
+        row.save(update_fields=[number])
+    for spelling in ("+233244123456", "0244123456"):
+        rows.filter(pk=row.pk).update(**{number: spelling})
+    for spelling in ("+233244123456", "0244123456"):
+        setattr(row, number, spelling)
+        rows.bulk_update([row], [number])
+    setattr(row, number, "233244123456")
+    rows.bulk_create(
+        [row], update_conflicts=True, unique_fields=["id"], update_fields=[number, key]
+    )
+    assert rows.values_list(number, key).get(pk=row.pk) == ("233244123456", "+233244123456")
