@@ -378,8 +378,16 @@ if PRODUCTION:
     SERVED_OVER_HTTPS = env.bool("SERVED_OVER_HTTPS", default=True)
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=SERVED_OVER_HTTPS)
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # Whether the domain's other hosts are served over HTTPS, too, its owner alone knows: so the
+    # check of a deployment says nothing where these are off.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+    if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        raise ImproperlyConfigured(
+            "SECURE_HSTS_PRELOAD is set without SECURE_HSTS_INCLUDE_SUBDOMAINS: browsers preload "
+            "whole domains alone."
+        )
     SESSION_COOKIE_SECURE = SERVED_OVER_HTTPS
     CSRF_COOKIE_SECURE = SERVED_OVER_HTTPS
     CSRF_TRUSTED_ORIGINS = origins("CSRF_TRUSTED_ORIGINS")

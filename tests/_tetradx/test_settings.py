@@ -162,6 +162,9 @@ def test_production_is_strict(load):
     assert loaded["ALLOWED_HOSTS"] == ["api.example"]
     assert loaded["SECURE_SSL_REDIRECT"] is True
     assert loaded["SECURE_HSTS_SECONDS"] == 365 * 24 * 3600
+    # The domain's other hosts are not this service's.
+    assert loaded["SECURE_HSTS_INCLUDE_SUBDOMAINS"] is False
+    assert loaded["SECURE_HSTS_PRELOAD"] is False
     assert loaded["SESSION_COOKIE_SECURE"] is True
     assert loaded["CSRF_COOKIE_SECURE"] is True
     assert loaded["CORS_ALLOWED_ORIGINS"] == []
@@ -169,6 +172,16 @@ def test_production_is_strict(load):
     assert "SECURE_PROXY_SSL_HEADER" not in loaded
     assert "demo" not in loaded["INSTALLED_APPS"]
     assert "debug_toolbar" not in loaded["INSTALLED_APPS"]
+
+
+def test_https_for_the_whole_domain_has_to_be_asked_for(load):
+    whole = {**PRODUCTION, "SECURE_HSTS_INCLUDE_SUBDOMAINS": "true"}
+
+    assert load(whole)["SECURE_HSTS_INCLUDE_SUBDOMAINS"] is True
+    assert load(whole)["SECURE_HSTS_PRELOAD"] is False
+    assert load({**whole, "SECURE_HSTS_PRELOAD": "true"})["SECURE_HSTS_PRELOAD"] is True
+    with pytest.raises(ImproperlyConfigured, match="SECURE_HSTS_INCLUDE_SUBDOMAINS"):
+        load({**PRODUCTION, "SECURE_HSTS_PRELOAD": "true"})
 
 
 def test_production_without_https_has_to_be_asked_for(load):

@@ -8,7 +8,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def another():
-    """Makes a connection of the application of that name, beside the test's."""
+    """Makes a connection of the application of that name, beside the test's.
+
+    A name is one test's: the server may still list what another has closed.
+    """
     made = []
 
     def another(name):
@@ -45,13 +48,13 @@ def test_the_servers_limit_is_told(another, capsys):
         [limit] = cursor.fetchone()
 
     assert 0 <= before < limit
-    another("ward")
+    another("laboratory")
     call_command("show_connections")
     assert f"of {limit} connections of the server are in use." in capsys.readouterr().out
 
 
 def test_what_a_connection_asks_is_not_shown(another, capsys):
-    another("ward").cursor().execute("SELECT 'Akosua Mensah'")
+    another("theatre").cursor().execute("SELECT 'Akosua Mensah'")
 
     call_command("show_connections")
 

@@ -24,7 +24,8 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 # What Debian and Ubuntu of the last years can install, the image's among them.
 PLATFORMS = ["x86_64-manylinux_2_28", "aarch64-manylinux_2_28"]
 RESOLVE = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--only-binary=:all:"]
-RESOLVE += ["--no-header", "--no-annotate"]
+# Which Python runs the resolver says nothing of the target; uv would look through all there are.
+RESOLVE += [f"--python={sys.executable}", "--no-header", "--no-annotate"]
 
 
 def refused(names: Iterable[str]) -> set[str]:

@@ -21,6 +21,7 @@ from medics.services import retention
 from tests.at_once import while_open
 from tests.factories import PatientFactory, ReferralFactory
 from tests.medics.test_totals import wrong_counts
+from tests.roles import own_role
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +54,10 @@ def left():
     return set(Patient.objects.all())
 
 
+def history_of(patient):
+    return HistoryEntry.objects.filter(subject_table="medics_patient", subject_id=str(patient.pk))
+
+
 def test_a_patient_goes_with_all_that_is_held(ama):
     old, young = patient_of(2 * YEAR, 3 * YEAR), patient_of(10)
     ReferralRequest.objects.create(
@@ -77,13 +82,12 @@ def test_a_patient_goes_with_all_that_is_held(ama):
 
 def test_what_is_left_has_its_history_still():
     young = patient_of(10)
-    before = list(HistoryEntry.objects.filter(subject_id=str(young.pk)).order_by("id").values())
+    before = list(history_of(young).order_by("id").values())
     patient_of(2 * YEAR)
 
     apply_retention(days=YEAR, delete=True)
 
-    after = HistoryEntry.objects.filter(subject_id=str(young.pk)).order_by("id").values()
-    assert list(after) == before != []
+    assert list(history_of(young).order_by("id").values()) == before != []
 
 
 @pytest.mark.parametrize(
@@ -152,8 +156,8 @@ def test_a_batch_that_fails_changes_nothing(monkeypatch):
 
     assert left() == {second}
     assert second.referrals.count() == 1
-    assert HistoryEntry.objects.filter(subject_id=str(second.pk)).exists()
-    assert not HistoryEntry.objects.filter(subject_id=str(first.pk)).exists()
+    assert history_of(second).exists()
+    assert not history_of(first).exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -186,12 +190,12 @@ def test_a_referral_that_came_between_the_look_and_the_lock_keeps_the_patient(mo
 
 
 def test_the_role_of_the_service_is_told_that_it_may_not():
-    patient = patient_of(2 * YEAR)
+    patient, role = patient_of(2 * YEAR), own_role("service")
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("CREATE ROLE tetradx_service_of_a_test")
-        cursor.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO tetradx_service_of_a_test")
-        cursor.execute("SET LOCAL ROLE tetradx_service_of_a_test")
+        cursor.execute(f"CREATE ROLE {role}")
+        cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        cursor.execute(f"SET LOCAL ROLE {role}")
         with pytest.raises(CommandError, match="owns the tables"):
             apply_retention(days=YEAR, delete=True)
         cursor.execute("RESET ROLE")

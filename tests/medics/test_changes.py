@@ -28,6 +28,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.origins import changes_by
+from tests.roles import own_role
 from tests.served import database_url
 from tests.statements import statements
 
@@ -457,12 +458,13 @@ def test_its_owner_cannot_rewrite_it(both_histories, table):
 
 @pytest.fixture
 def as_the_service(both_histories):
-    """As a role that may do everything with the tables, and owns none."""
+    """As a role that may do everything with the tables, and owns none; gives its name."""
     execute("SET CONSTRAINTS ALL IMMEDIATE")
-    execute("CREATE ROLE tetradx_service_of_a_test")
-    execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO tetradx_service_of_a_test")
-    execute("SET LOCAL ROLE tetradx_service_of_a_test")
-    yield
+    role = own_role("service")
+    execute(f"CREATE ROLE {role}")
+    execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    execute(f"SET LOCAL ROLE {role}")
+    yield role
     execute("RESET ROLE")
 
 
@@ -476,8 +478,8 @@ def test_the_role_of_the_service_cannot_ask_to_forget(as_the_service, table, sql
 def test_what_the_role_of_the_service_deletes_is_told(as_the_service, sickling):
     execute("RESET ROLE")
     PatientFactory(full_name_or_id="Yaa Asantewaa")
-    execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO tetradx_service_of_a_test")
-    execute("SET LOCAL ROLE tetradx_service_of_a_test")
+    execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {as_the_service}")
+    execute(f"SET LOCAL ROLE {as_the_service}")
     with forgetting(), recorded() as changes:
         execute("DELETE FROM medics_patient WHERE full_name_or_id = 'Yaa Asantewaa'")
     assert [change.action for change in changes] == ["deleted"]

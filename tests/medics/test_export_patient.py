@@ -71,7 +71,9 @@ def test_the_history_says_that_it_was_exported_and_by_whom(patient, monkeypatch)
     monkeypatch.setenv("LOGNAME", "adwoa")
     export(id=patient.pk)
 
-    newest = HistoryEntry.objects.filter(subject_id=patient.pk).latest("changed_at")
+    newest = HistoryEntry.objects.filter(
+        subject_table="medics_patient", subject_id=patient.pk
+    ).latest("changed_at")
     assert (newest.action, newest.row_table) == ("exported", "medics_patient")
     assert newest.new == {"run_by": "adwoa"}
 

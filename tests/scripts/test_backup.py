@@ -12,6 +12,7 @@ from django.db import connection
 
 from medics.models import Facility, Referral
 from tests.factories import ReferralFactory
+from tests.roles import own_role
 from tests.served import Caller, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -149,15 +150,16 @@ def test_the_service_goes_on_when_the_database_was_put_in_place(made, backup):
 @pytest.fixture
 def service_role():
     """A role that owns the table of migrations, as the service's does; the server has others."""
+    role = own_role("korle")
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
         [me] = cursor.fetchone()
-        cursor.execute("CREATE ROLE korle")
-        cursor.execute("ALTER TABLE django_migrations OWNER TO korle")
-    yield "korle"
+        cursor.execute(f"CREATE ROLE {role}")
+        cursor.execute(f"ALTER TABLE django_migrations OWNER TO {role}")
+    yield role.strip('"')
     execute(f"ALTER TABLE django_migrations OWNER TO {me}")
     execute(f'ALTER DATABASE "{connection.settings_dict["NAME"]}" OWNER TO {me}')
-    execute("DROP OWNED BY korle; DROP ROLE korle")
+    execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_the_services_role_owns_what_was_restored(service_role, made, backup):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medics.models import Change, HistoryEntry
+from medics.models import Change
 
 pytestmark = pytest.mark.django_db
 
@@ -10,7 +10,7 @@ BY = "manage.py import_predecessor"
 
 
 def entries_of(table, row):
-    found = HistoryEntry.objects.filter(row_table=table, row_id=str(row))
+    found = Change.objects.filter(row_table=table, row_id=str(row))
     assert set(found.values_list("request_id", flat=True)) <= {BY}
     return list(found.order_by("id").values_list("action", "old", "new"))
 
@@ -79,7 +79,7 @@ def test_a_test_within_a_referral_belongs_to_the_referrals_history(working, impo
 
     import_predecessor()
 
-    entries = HistoryEntry.objects.filter(
+    entries = Change.objects.filter(
         subject_table="medics_referral", subject_id=working.referral
     ).order_by("id")
     assert [(entry.row_table, entry.row_id, entry.new["rule"]) for entry in entries] == [

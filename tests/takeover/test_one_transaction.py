@@ -78,12 +78,14 @@ def test_killed_in_the_middle_nothing_is_there_and_the_next_import_succeeds(
 ):
     with held_at_the_counts() as cursor:
         running = start(working.predecessor, tmp_path / "killed.csv")
+        # Tests that run at the same time have gates of their own.
         waiting = (
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
-            " AND NOT granted)"
+            "FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE datname = current_database() AND locktype = 'advisory' AND objid = %s"
+            " AND NOT granted"
         )
-        wait_until(cursor, running, waiting, GATE)
-        cursor.execute("SELECT pid FROM pg_locks WHERE objid = %s AND NOT granted", [GATE])
+        wait_until(cursor, running, f"SELECT EXISTS (SELECT {waiting})", GATE)
+        cursor.execute(f"SELECT pid {waiting}", [GATE])
         [backend] = cursor.fetchone()
 
         running.kill()

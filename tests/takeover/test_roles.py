@@ -3,13 +3,15 @@
 import pytest
 from django.db import connection
 
+from tests.roles import own_role
+
 pytestmark = pytest.mark.django_db
 
 RIGHTS = """
-    CREATE ROLE takeover_test;
-    GRANT USAGE, CREATE ON SCHEMA public TO takeover_test;
-    GRANT ALL ON ALL TABLES IN SCHEMA public TO takeover_test;
-    GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO takeover_test;
+    CREATE ROLE {role};
+    GRANT USAGE, CREATE ON SCHEMA public TO {role};
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role};
 """
 
 
@@ -18,12 +20,13 @@ def as_role():
     """Goes on as a role that may change all rows, until the test's transaction ends."""
 
     def as_role(*, owner):
+        role = own_role("takeover")
         with connection.cursor() as cursor:
-            cursor.execute(RIGHTS)
+            cursor.execute(RIGHTS.format(role=role))
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
             for (table,) in cursor.fetchall() if owner else ():
-                cursor.execute(f"ALTER TABLE {table} OWNER TO takeover_test")
-            cursor.execute("SET LOCAL ROLE takeover_test")
+                cursor.execute(f"ALTER TABLE {table} OWNER TO {role}")
+            cursor.execute(f"SET LOCAL ROLE {role}")
 
     return as_role
 
