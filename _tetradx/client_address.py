@@ -1,8 +1,9 @@
 """Who the client is, where proxies stand between."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 
@@ -17,24 +18,36 @@ def client_address(environ: Mapping[str, str]) -> str:
     address = environ.get("REMOTE_ADDR", "")
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
     while hops and is_trusted_proxy(address):
-        hop = hops.pop().strip()
-        if not is_address(hop):
+        hop = address_of(hops.pop())
+        if hop is None:
             break
-        address = hop
+        address = str(hop)
     return address
 
 
-def is_address(text: str) -> bool:
+# As a proxy may write whom it heard from: with a port, an IPv6 address then in brackets.
+HOP = re.compile(r"(?P<v4>[0-9.]+)(:[0-9]{1,5})?|\[(?P<v6>[^\]]+)\](:[0-9]{1,5})?|(?P<bare>.+)")
+
+
+def address_of(hop: str) -> IPv4Address | IPv6Address | None:
+    """None where it names none.
+
+    Without its port, and without a scope id ("%eth0"), which could hold anything, a field of a line
+    of the log for one.
+    """
+    match = HOP.fullmatch(hop.strip())
+    if not match:
+        return None
+    address, _, _ = (match["v4"] or match["v6"] or match["bare"]).partition("%")
     try:
-        ip_address(text)
+        return ip_address(address)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 @lru_cache(maxsize=1024)
 def is_trusted_proxy(address: str) -> bool:
-    return is_address(address) and any(
-        ip_address(address) in ip_network(trusted, strict=False)
-        for trusted in settings.TRUSTED_PROXIES
+    parsed = address_of(address)
+    return parsed is not None and any(
+        parsed in ip_network(trusted, strict=False) for trusted in settings.TRUSTED_PROXIES
     )

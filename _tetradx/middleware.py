@@ -3,6 +3,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
@@ -10,7 +11,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 
 from .client_address import client_address
-from .error_handlers import length_required, page_not_found, too_large, unreadable
+from .error_handlers import bad_request, length_required, page_not_found, too_large, unreadable
 from .exceptions import RequestTooLarge
 from .health import healthz, readyz
 from .logs import current_request_id
@@ -46,6 +47,10 @@ class RequestRecordMiddleware:
         finally:
             in_flight.pop(record.thread_id, None)
         response["X-Request-ID"] = request.id
+        if response.status_code == HTTPStatus.NOT_MODIFIED:
+            # Django's is that of an empty body; the one due is the body's that the client has
+            # (RFC 9110, 8.6).
+            del response["Content-Length"]
         request.META.update(
             {
                 "tetradx.request_id": request.id,
@@ -144,13 +149,23 @@ def take_chunked_body(request: WSGIRequest) -> None:
 
 class DevelopmentMiddleware:
     """In development, where no gunicorn writes an access log: a line for each request, and its
-    cost where the browser's network panel shows it."""
+    cost where the browser's network panel shows it.
+
+    What is the client's fault is answered as in production: Django's debug pages of 400 and 404 are
+    for the admin site alone. Of a crash they show where it was.
+    """
+
+    answers: dict[int, Callable[[HttpRequest], HttpResponse]] = {
+        HTTPStatus.BAD_REQUEST: bad_request,
+        HTTPStatus.NOT_FOUND: page_not_found,
+    }
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
         response = self.get_response(request)
+        self.answer_as_in_production(request, response)
         record = request.record
         milliseconds, sql_ms = 1000 * record.seconds, 1000 * record.sql_seconds
         response["Server-Timing"] = (
@@ -165,3 +180,15 @@ class DevelopmentMiddleware:
             record.queries,
         )
         return response
+
+    def answer_as_in_production(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Leaves the headers that others have set, such as those for browsers of other origins."""
+        answer = self.answers.get(response.status_code)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if not answer or not is_page or request.path.startswith(f"/{settings.ADMIN_PATH}"):
+            return
+        ours = answer(request)
+        response.content = ours.content
+        response["Content-Type"] = ours["Content-Type"]
+        if "Content-Length" in response.headers:
+            response["Content-Length"] = len(ours.content)

@@ -4,7 +4,15 @@ from rest_framework.negotiation import DefaultContentNegotiation
 
 
 class ContentNegotiation(DefaultContentNegotiation):
-    """Refuses an Accept that cannot be read, where Python's email package raises anything."""
+    """Refuses an Accept that cannot be read, where Python's email package raises anything.
+
+    One that names nothing is as good as none: any (RFC 9110, 5.6.1 and 12.5.1).
+    """
+
+    def get_accept_list(self, request):
+        if not request.headers.get("Accept", "").strip(" \t,"):
+            return ["*/*"]
+        return super().get_accept_list(request)
 
     def select_renderer(self, request, renderers, format_suffix=None):
         try:

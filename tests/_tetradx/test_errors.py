@@ -348,6 +348,9 @@ def test_another_representation_is_not_acceptable(client, accept):
         "application/json, text/plain, */*",
         "text/html, application/json;q=0.1",
         "application/json; q=nonsense",
+        "",
+        " ",
+        " ,, ",
         "application/json; indent=x",
     ],
 )

@@ -171,3 +171,13 @@ def test_nginx_names_no_version_either():
     config = (django_settings.BASE_DIR / "deploy" / "nginx" / "nginx.conf").read_text()
 
     assert "server_tokens off;" in config
+
+
+def test_what_is_the_same_as_before_does_not_say_how_long_it_is():
+    """That would be the length of what the client has (RFC 9110, 8.6), and Django says 0."""
+    before = Client().get("/api/medics/facilities")
+
+    answer = Client().get("/api/medics/facilities", headers={"If-None-Match": before["ETag"]})
+
+    assert answer.status_code == 304
+    assert "Content-Length" not in answer
