@@ -262,13 +262,14 @@ if REDIS_URL:
 CACHES["default"]["KEY_PREFIX"] = "tetradx"
 
 AUTH_USER_MODEL = "authentication.User"
+AUTHENTICATION_BACKENDS = ["authentication.backends.PhoneNumberBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "NAME": "authentication.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 8},
     },
     {"NAME": "authentication.password_validation.CharacterKindsValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "authentication.password_validation.CommonPasswordValidator"},
 ]
 # The first hashes; whoever logs in with a hash of another gets a new one.
 PASSWORD_HASHERS = [

@@ -25,6 +25,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from _tetradx.exceptions import Conflict
 
 from .models import Session, User, UserType
+from .passwords import SAME_PASSWORD
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
 from .services import change_password
 
@@ -128,6 +129,13 @@ class NewPasswordForm(AdminPasswordChangeForm):
         self.fields.pop("usable_password", None)
         for field in self.fields.values():
             field.required = True
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        password = self.cleaned_data.get("password1")
+        if password and self.user.check_password(password):
+            self.add_error("password1", SAME_PASSWORD)
+        return cleaned
 
     def save(self, commit: bool = True) -> User:
         change_password(

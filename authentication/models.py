@@ -2,7 +2,7 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.hashers import make_password, verify_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.utils import timezone
@@ -10,6 +10,7 @@ from django.utils import timezone
 from _tetradx.derived import DerivedCharField, DerivesColumns
 
 from .managers import UserManager
+from .passwords import as_compared, spellings_to_check
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
 
 
@@ -80,16 +81,25 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return f"{self.full_name} ({self.phone_number})"
 
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(None if raw_password is None else as_compared(raw_password))
+
     def check_password(self, raw_password: str) -> bool:
         """Also hashes it anew where its hash is an old one, unless it was changed meanwhile."""
+        compared = as_compared(raw_password)
+        for spelling in spellings_to_check(raw_password):
+            is_right, is_old = verify_password(spelling, self.password)
+            if is_right:
+                if is_old or spelling != compared:
+                    self.renew_hash(compared)
+                return True
+        return False
 
-        def renew_hash(raw: str) -> None:
-            same = User.objects.filter(pk=self.pk, password=self.password)
-            renewed = make_password(raw)
-            if same.update(password=renewed):
-                self.password = renewed
-
-        return check_password(raw_password, self.password, renew_hash)
+    def renew_hash(self, password: str) -> None:
+        same = User.objects.filter(pk=self.pk, password=self.password)
+        renewed = make_password(password)
+        if same.update(password=renewed):
+            self.password = renewed
 
     def natural_key(self) -> tuple[str]:
         return (self.phone_number,)
