@@ -323,6 +323,12 @@ SIMPLE_JWT = {
     "AUTH_TOKEN_CLASSES": ["authentication.tokens.AccessToken"],
 }
 
+# However often its tokens are renewed, a session ends so long after its login.
+SESSION_DAYS = env.int("SESSION_DAYS", default=7)
+if SESSION_DAYS < 1:
+    raise ImproperlyConfigured("SESSION_DAYS is less than 1: nobody could stay logged in.")
+SESSION_LIFETIME = timedelta(days=SESSION_DAYS)
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "tetraDX",
     "DESCRIPTION": "Referrals of patients to the branches of medical laboratories.",

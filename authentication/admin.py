@@ -246,10 +246,10 @@ class OpenSessionFilter(admin.SimpleListFilter):
         return [("open", "Open"), ("ended", "Ended or expired")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        is_open = Q(ended_at=None, expires_at__gt=timezone.now())
+        open_ones = queryset.open().filter(expires_at__gt=timezone.now())
         if self.value() == "open":
-            return queryset.filter(is_open)
-        return queryset.exclude(is_open) if self.value() == "ended" else queryset
+            return open_ones
+        return queryset.exclude(pk__in=open_ones) if self.value() == "ended" else queryset
 
 
 @admin.register(Session)
@@ -268,7 +268,7 @@ class SessionAdmin(ReadOnlyMixin, PhoneSearchAdmin):
 
     @admin.display(boolean=True, description="open")
     def is_open(self, session: Session) -> bool:
-        return session.ended_at is None and session.expires_at > timezone.now()
+        return session.is_open
 
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("authentication.change_session")

@@ -1,6 +1,8 @@
 import uuid
+from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password, verify_password
 from django.contrib.auth.models import PermissionsMixin
@@ -108,12 +110,22 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
         return self.full_name
 
 
+def earliest_open_login() -> datetime:
+    """Sessions of earlier logins have had their last day."""
+    return timezone.now() - settings.SESSION_LIFETIME
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
-    def open(self) -> "SessionQuerySet":
-        return self.filter(ended_at=None)
+    def open(self, earliest_login: Any = None) -> "SessionQuerySet":
+        return self.filter(ended_at=None, created_at__gt=earliest_login or earliest_open_login())
 
     def end(self) -> int:
-        return self.open().update(ended_at=timezone.now())
+        return self.filter(ended_at=None).update(ended_at=timezone.now())
+
+    def past(self) -> "SessionQuerySet":
+        """Those of which no token is good any more."""
+        has_expired = models.Q(expires_at__lt=timezone.now())
+        return self.filter(has_expired | models.Q(created_at__lte=earliest_open_login()))
 
 
 class Session(models.Model):
@@ -132,6 +144,14 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def is_open(self) -> bool:
+        return (
+            self.ended_at is None
+            and self.expires_at > timezone.now()
+            and self.created_at > earliest_open_login()
+        )
 
 
 class Try(models.Model):
