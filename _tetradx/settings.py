@@ -262,13 +262,14 @@ if REDIS_URL:
 CACHES["default"]["KEY_PREFIX"] = "tetradx"
 
 AUTH_USER_MODEL = "authentication.User"
+AUTHENTICATION_BACKENDS = ["authentication.backends.PhoneNumberBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "NAME": "authentication.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 8},
     },
     {"NAME": "authentication.password_validation.CharacterKindsValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "authentication.password_validation.CommonPasswordValidator"},
 ]
 # The first hashes; whoever logs in with a hash of another gets a new one.
 PASSWORD_HASHERS = [
@@ -321,6 +322,12 @@ SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SIGNING_KEY,
     "AUTH_TOKEN_CLASSES": ["authentication.tokens.AccessToken"],
 }
+
+# However often its tokens are renewed, a session ends so long after its login.
+SESSION_DAYS = env.int("SESSION_DAYS", default=7)
+if SESSION_DAYS < 1:
+    raise ImproperlyConfigured("SESSION_DAYS is less than 1: nobody could stay logged in.")
+SESSION_LIFETIME = timedelta(days=SESSION_DAYS)
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "tetraDX",

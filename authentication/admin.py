@@ -28,6 +28,7 @@ from _tetradx.error_handlers import as_api_exception
 from _tetradx.exceptions import Conflict
 
 from .models import Session, User, UserType
+from .passwords import SAME_PASSWORD
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
 from .services import change_password
 from .stale_forms import SEEN, SeenField, read_token, token_of, values_shown
@@ -231,6 +232,13 @@ class NewPasswordForm(AdminPasswordChangeForm):
         for field in self.fields.values():
             field.required = True
 
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        password = self.cleaned_data.get("password1")
+        if password and self.user.check_password(password):
+            self.add_error("password1", SAME_PASSWORD)
+        return cleaned
+
     def save(self, commit: bool = True) -> User:
         change_password(
             user=self.user,
@@ -340,10 +348,10 @@ class OpenSessionFilter(admin.SimpleListFilter):
         return [("open", "Open"), ("ended", "Ended or expired")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        is_open = Q(ended_at=None, expires_at__gt=timezone.now())
+        open_ones = queryset.open().filter(expires_at__gt=timezone.now())
         if self.value() == "open":
-            return queryset.filter(is_open)
-        return queryset.exclude(is_open) if self.value() == "ended" else queryset
+            return open_ones
+        return queryset.exclude(pk__in=open_ones) if self.value() == "ended" else queryset
 
 
 @admin.register(Session)
@@ -362,7 +370,7 @@ class SessionAdmin(ReadOnlyMixin, PhoneSearchAdmin):
 
     @admin.display(boolean=True, description="open")
     def is_open(self, session: Session) -> bool:
-        return session.ended_at is None and session.expires_at > timezone.now()
+        return session.is_open
 
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("authentication.change_session")

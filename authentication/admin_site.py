@@ -20,6 +20,7 @@ from rest_framework.exceptions import Throttled
 from _tetradx.client_address import client_address
 
 from . import second_factor
+from .passwords import SAME_PASSWORD, is_same_password
 from .services import change_password
 from .throttles import give_the_try_back, limits_of_login, take_a_try
 
@@ -52,6 +53,13 @@ class LoginForm(AdminAuthenticationForm):
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        old, new = self.cleaned_data.get("old_password"), self.cleaned_data.get("new_password1")
+        if old and new and is_same_password(old, new):
+            self.add_error("new_password1", SAME_PASSWORD)
+        return cleaned
+
     def save(self, commit: bool = True) -> Any:
         change_password(user=self.user, new_password=self.cleaned_data["new_password1"])
         return self.user

@@ -2,20 +2,20 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from django.db.models import UUIDField
+from django.db.models import DateTimeField, UUIDField
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 
 from _tetradx.statements import Parameter, instances_of
 
-from .models import Session, User
+from .models import Session, User, earliest_open_login
 from .tokens import AccessToken
 
 
 @cache
 def open_session_by_id() -> Callable[[dict[str, Any]], list[Session]]:
     return instances_of(
-        Session.objects.open()
+        Session.objects.open(Parameter("earliest_login", DateTimeField()))
         .select_related("user__administered_facility")
         .filter(id=Parameter("session", UUIDField()), user__is_active=True)
     )
@@ -38,6 +38,7 @@ class SessionTokenAuthentication(JWTAuthentication):
             session_id = validated_token.session_id
         except TokenError as error:
             raise AuthenticationFailed(str(error)) from None
-        for session in open_session_by_id()({"session": session_id}):
+        given = {"session": session_id, "earliest_login": earliest_open_login()}
+        for session in open_session_by_id()(given):
             return session.user
         raise AuthenticationFailed("This session has ended.")

@@ -1,8 +1,10 @@
 import uuid
+from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.hashers import make_password, verify_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.utils import timezone
@@ -10,6 +12,7 @@ from django.utils import timezone
 from _tetradx.derived import DerivedCharField, DerivesColumns
 
 from .managers import UserManager
+from .passwords import as_compared, spellings_to_check
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
 
 
@@ -80,16 +83,25 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return f"{self.full_name} ({self.phone_number})"
 
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(None if raw_password is None else as_compared(raw_password))
+
     def check_password(self, raw_password: str) -> bool:
         """Also hashes it anew where its hash is an old one, unless it was changed meanwhile."""
+        compared = as_compared(raw_password)
+        for spelling in spellings_to_check(raw_password):
+            is_right, is_old = verify_password(spelling, self.password)
+            if is_right:
+                if is_old or spelling != compared:
+                    self.renew_hash(compared)
+                return True
+        return False
 
-        def renew_hash(raw: str) -> None:
-            same = User.objects.filter(pk=self.pk, password=self.password)
-            renewed = make_password(raw)
-            if same.update(password=renewed):
-                self.password = renewed
-
-        return check_password(raw_password, self.password, renew_hash)
+    def renew_hash(self, password: str) -> None:
+        same = User.objects.filter(pk=self.pk, password=self.password)
+        renewed = make_password(password)
+        if same.update(password=renewed):
+            self.password = renewed
 
     def natural_key(self) -> tuple[str]:
         return (self.phone_number,)
@@ -98,12 +110,22 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
         return self.full_name
 
 
+def earliest_open_login() -> datetime:
+    """Sessions of earlier logins have had their last day."""
+    return timezone.now() - settings.SESSION_LIFETIME
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
-    def open(self) -> "SessionQuerySet":
-        return self.filter(ended_at=None)
+    def open(self, earliest_login: Any = None) -> "SessionQuerySet":
+        return self.filter(ended_at=None, created_at__gt=earliest_login or earliest_open_login())
 
     def end(self) -> int:
-        return self.open().update(ended_at=timezone.now())
+        return self.filter(ended_at=None).update(ended_at=timezone.now())
+
+    def past(self) -> "SessionQuerySet":
+        """Those of which no token is good any more."""
+        has_expired = models.Q(expires_at__lt=timezone.now())
+        return self.filter(has_expired | models.Q(created_at__lte=earliest_open_login()))
 
 
 class Session(models.Model):
@@ -122,6 +144,14 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def is_open(self) -> bool:
+        return (
+            self.ended_at is None
+            and self.expires_at > timezone.now()
+            and self.created_at > earliest_open_login()
+        )
 
 
 class Try(models.Model):

@@ -1,4 +1,24 @@
+"""The rules of a new password, which look at the spelling that is compared."""
+
+from typing import Any
+
+from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
+
+from .passwords import as_compared
+
+
+class ComparedSpellingMixin:
+    def validate(self, password: str, user: Any = None) -> None:
+        super().validate(as_compared(password), user)  # type: ignore[misc]
+
+
+class MinimumLengthValidator(ComparedSpellingMixin, password_validation.MinimumLengthValidator):
+    pass
+
+
+class CommonPasswordValidator(ComparedSpellingMixin, password_validation.CommonPasswordValidator):
+    pass
 
 
 class CharacterKindsValidator:
@@ -12,7 +32,10 @@ class CharacterKindsValidator:
     }
 
     def validate(self, password: str, user: object = None) -> None:
-        missing = [name for name, is_kind in self.kinds.items() if not any(map(is_kind, password))]
+        characters = as_compared(password)
+        missing = [
+            name for name, is_kind in self.kinds.items() if not any(map(is_kind, characters))
+        ]
         if missing:
             raise ValidationError(f"This password must contain {', '.join(missing)}.")
 

@@ -8,6 +8,7 @@ from _tetradx.schema_examples import example
 
 from .fields import NewPasswordField, PasswordField, PhoneNumberField
 from .models import User, UserType
+from .passwords import SAME_PASSWORD, is_same_password
 from .services import is_own_password
 
 
@@ -27,7 +28,7 @@ class RegisterForm(serializers.Serializer):
 
     def validate(self, attrs):
         confirmation = attrs.pop("confirm_password", attrs["password"])
-        if confirmation != attrs["password"]:
+        if not is_same_password(confirmation, attrs["password"]):
             raise serializers.ValidationError({"confirm_password": "The passwords do not match."})
         return attrs
 
@@ -68,10 +69,12 @@ class ChangePasswordForm(serializers.Serializer):
         return password
 
     def validate(self, attrs):
-        if attrs["confirm_new_password"] != attrs["new_password"]:
+        if not is_same_password(attrs["confirm_new_password"], attrs["new_password"]):
             raise serializers.ValidationError(
                 {"confirm_new_password": "The passwords do not match."}
             )
+        if is_same_password(attrs["new_password"], attrs["current_password"]):
+            raise serializers.ValidationError({"new_password": SAME_PASSWORD})
         return attrs
 
 

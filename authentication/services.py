@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -89,11 +91,14 @@ def open_session(*, user: User) -> RefreshToken:
 def rotate_session(*, refresh: str) -> RefreshToken:
     """Trades a refresh token for the session's next one.
 
-    Raises TokenError where it is dead. One that was traded before is in two hands, one of them
-    a thief's: its session ends. The UPDATE names the token that it replaces, so of two trades
-    at once only one succeeds.
+    Raises TokenError where it is dead. The UPDATE names the token that it replaces, so of two
+    trades at once only one succeeds.
     """
-    token = RefreshToken(refresh)
+    with traded_token_ends_its_session(refresh):
+        return trade(RefreshToken(refresh))
+
+
+def trade(token: RefreshToken) -> RefreshToken:
     # A subquery on the user, not a join: PostgreSQL must check the session's row itself again
     # after waiting for another trade of the same token.
     active_user = User.objects.filter(pk=OuterRef("user"), is_active=True)
@@ -104,20 +109,36 @@ def rotate_session(*, refresh: str) -> RefreshToken:
         refresh_jti=token.jti, expires_at=token.expires_at
     )
     if not traded:
-        session.end()
         raise TokenError("Token is dead")
     return token
 
 
 def check_session(*, refresh: str) -> RefreshToken:
     """The refresh token itself, which stays good. Raises TokenError where it is dead."""
-    token = RefreshToken(refresh)
-    alive = Session.objects.open().filter(
-        id=token.session_id, refresh_jti=token.jti, user__is_active=True
-    )
-    if not alive.exists():
-        raise TokenError("Token is dead")
-    return token
+    with traded_token_ends_its_session(refresh):
+        token = RefreshToken(refresh)
+        alive = Session.objects.open().filter(
+            id=token.session_id, refresh_jti=token.jti, user__is_active=True
+        )
+        if not alive.exists():
+            raise TokenError("Token is dead")
+        return token
+
+
+@contextmanager
+def traded_token_ends_its_session(refresh: str) -> Iterator[None]:
+    """A refresh token that was traded before is in two hands, one of them a thief's.
+
+    So it ends its session wherever it is used again, though it has expired; the TokenError is
+    raised on. The database compares it with the session's present token.
+    """
+    try:
+        yield
+    except TokenError:
+        with suppress(TokenError):
+            session_id, jti = RefreshToken.session_and_jti_of(refresh)
+            Session.objects.filter(id=session_id).exclude(refresh_jti=jti).end()
+        raise
 
 
 def end_session(*, refresh: str) -> None:

@@ -82,6 +82,14 @@ class RefreshToken(SessionToken, tokens.RefreshToken):  # type: ignore[misc] # t
     def expires_at(self) -> datetime:
         return datetime.fromtimestamp(self["exp"], tz=UTC)
 
+    @classmethod
+    def session_and_jti_of(cls, token: str) -> tuple[uuid.UUID, str]:
+        """Of one that may have expired. Raises TokenError where it is none of ours."""
+        claims = signed_claims(token)
+        if claims.get(api_settings.TOKEN_TYPE_CLAIM) != cls.token_type or "jti" not in claims:
+            raise TokenError("Token has wrong type")
+        return session_id_in(claims), str(claims["jti"])
+
     def renew(self) -> None:
         """Makes this the next refresh token of the same session."""
         self.set_jti()

@@ -160,7 +160,7 @@ class ChangePasswordView(APIView):
     @extend_schema(request=ChangePasswordForm, responses=OpenApiResponse())
     @refuses(
         {"current_password": ["The current password is wrong."]},
-        {"new_password": ["This password is too common."]},
+        {"new_password": ["The new password must differ from the current one."]},
         {"confirm_new_password": ["The passwords do not match."]},
     )
     @refuses(TOO_MANY_TRIES, code=429)

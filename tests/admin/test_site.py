@@ -21,10 +21,10 @@ def clerk(db) -> User:
     )
 
 
-def change_password(client: Client, old: str = PASSWORD):
+def change_password(client: Client, old: str = PASSWORD, new: str = NEW_PASSWORD):
     return client.post(
         reverse("admin:password_change"),
-        {"old_password": old, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD},
+        {"old_password": old, "new_password1": new, "new_password2": new},
     )
 
 
@@ -95,6 +95,14 @@ def test_the_change_lets_them_in_and_ends_their_other_sessions(browser, clerk):
     assert not Session.objects.open().filter(user=clerk).exists()
     assert client.get("/admin/").status_code == 200
     assert other_browser.get("/admin/").status_code == 302
+
+
+def test_the_password_that_one_has_is_no_new_one(browser, clerk):
+    response = change_password(browser(clerk), new=PASSWORD)
+
+    assert list(response.context["form"].errors) == ["new_password1"]
+    clerk.refresh_from_db()
+    assert clerk.must_change_password is True
 
 
 def test_a_wrong_old_password_changes_nothing(browser, clerk):

@@ -319,6 +319,7 @@ def test_a_password_given_by_an_operator_must_be_changed_and_ends_all_sessions(
     [
         {"password1": NEW_PASSWORD, "password2": "Other1!pass"},
         {"password1": "weak", "password2": "weak"},
+        {"password1": PASSWORD, "password2": PASSWORD},
         {"usable_password": "false", "unset-password": "1"},
     ],
 )

@@ -74,6 +74,17 @@ def test_a_wrong_current_password_is_refused(signed_in, ama):
     assert_refused(answer, user=ama, field="current_password")
 
 
+@pytest.mark.parametrize("is_forced", [False, True])
+@pytest.mark.parametrize("new", [PASSWORD, "\N{FULLWIDTH LATIN CAPITAL LETTER P}assw0rd!x"])
+def test_the_password_that_one_has_is_no_new_one(signed_in, is_forced, new):
+    esi = TechnicianFactory(must_change_password=is_forced)
+
+    answer = change_password(signed_in(esi), new_password=new, confirm_new_password=new)
+
+    assert_refused(answer, user=esi, field="new_password")
+    assert esi.must_change_password is is_forced
+
+
 def test_a_confirmation_that_differs_is_refused(signed_in, ama):
     answer = change_password(signed_in(ama), confirm_new_password="An0ther!two")
 

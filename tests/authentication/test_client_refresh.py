@@ -1,4 +1,5 @@
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
@@ -6,7 +7,7 @@ from rest_framework.test import APIClient
 
 from authentication.models import Session
 from authentication.services import end_session, open_session, rotate_session
-from authentication.tokens import AccessToken
+from authentication.tokens import AccessToken, RefreshToken
 from tests.at_once import at_once
 from tests.statements import statements
 
@@ -65,12 +66,68 @@ def test_a_token_of_an_ended_session_is_bad_input(ama):
     assert_refused(refresh(token))
 
 
-def test_a_token_that_was_traded_is_bad_input_and_its_session_goes_on(ama):
+def test_a_token_that_was_traded_is_bad_input_and_ends_its_session(ama, anyone):
     token = str(open_session(user=ama))
-    traded = rotate_session(refresh=token)
+    thief = rotate_session(refresh=token)
+    other = open_session(user=ama)
 
     assert_refused(refresh(token))
-    assert refresh(traded).status_code == 200
+
+    assert_refused(refresh(thief))
+    assert anyone.post(reverse("auth:token-refresh"), {"refresh": str(thief)}).status_code == 401
+    anyone.credentials(HTTP_AUTHORIZATION=f"Bearer {thief.access_token}")
+    assert anyone.get(reverse("medics:get-practitioner-referrals")).status_code == 401
+    assert refresh(other).status_code == 200
+
+
+def test_a_traded_token_ends_its_session_though_it_has_expired(ama):
+    token = open_session(user=ama)
+    thief = rotate_session(refresh=str(token))
+    token.set_exp(lifetime=timedelta(hours=-1))
+
+    assert_refused(refresh(token))
+
+    assert_refused(refresh(thief))
+
+
+def test_a_token_that_has_expired_and_was_not_traded_ends_nothing(ama):
+    token = open_session(user=ama)
+    expired = RefreshToken(str(token))
+    expired.set_exp(lifetime=timedelta(hours=-1))
+
+    assert_refused(refresh(expired))
+    assert_refused(refresh(token.access_token))
+
+    assert refresh(token).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_trade_and_nine_uses_at_once_none_is_good_after_the_trade(ama):
+    token = str(open_session(user=ama))
+
+    def use(route):
+        body = {"refresh": token, "refresh_token": token}
+        return route, APIClient().post(reverse(route), body).status_code
+
+    answers = Counter(at_once(use, ["auth:token-refresh", *["auth:client-refresh"] * 9]))
+
+    assert answers[("auth:token-refresh", 200)] == 1
+    uses_after = answers[("auth:client-refresh", 400)]
+    assert answers[("auth:client-refresh", 200)] + uses_after == 9
+    assert Session.objects.open().exists() is (uses_after == 0)
+
+
+def test_the_public_clients_day(ama):
+    """It keeps its first refresh token, and asks for several access tokens with it at once."""
+    token = str(open_session(user=ama))
+    for _ in range(3):
+        answer = refresh(token)
+        assert answer.json()["refresh_token"] == token
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['access_token']}")
+        assert client.get(reverse("medics:get-practitioner-referrals")).status_code == 200
+    assert client.post(reverse("auth:logout"), {"refresh_token": token}).status_code == 200
+    assert_refused(refresh(token))
 
 
 def test_a_token_of_a_disabled_account_is_bad_input(ama):

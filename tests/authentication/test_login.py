@@ -181,11 +181,35 @@ def test_a_disabled_account_is_refused_in_the_same_words(log_in):
     assert not Session.objects.exists()
 
 
-@pytest.mark.parametrize("whose", ["known", "unknown", "disabled"])
-def test_known_and_unknown_numbers_cost_one_hash_each(log_in, settings, monkeypatch, whose):
+TYPED, STORED = "Pa\u0301ssw0rd!x", "P\u00e1ssw0rd!x"
+
+
+@pytest.mark.parametrize(("chosen", "typed"), [(TYPED, STORED), (STORED, TYPED), (TYPED, TYPED)])
+def test_a_password_is_the_same_whatever_keyboard_typed_it(log_in, chosen, typed):
+    PractitionerFactory(phone_number="0244123456", password=chosen)
+
+    assert log_in("0244123456", typed).status_code == 200
+
+
+def test_a_password_whose_hash_is_of_another_spelling_is_good_in_that_one_once(log_in, ama):
+    User.objects.filter(pk=ama.pk).update(password=make_password(TYPED))
+
+    assert log_in(ama.phone_number, STORED).status_code == 400
+    assert log_in(ama.phone_number, TYPED).status_code == 200
+    assert log_in(ama.phone_number, STORED).status_code == 200
+
+
+@pytest.mark.parametrize("whose", ["known", "unknown", "disabled", "without a password"])
+@pytest.mark.parametrize(("typed", "hashes"), [("Wr0ng-one", 1), (TYPED, 2)])
+def test_known_and_unknown_numbers_cost_the_same_hashes(
+    log_in, settings, monkeypatch, whose, typed, hashes
+):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     monkeypatch.setattr(PBKDF2PasswordHasher, "iterations", 1000)
-    PractitionerFactory(phone_number="0244123456", is_active=whose != "disabled")
+    ama = PractitionerFactory(phone_number="0244123456", is_active=whose != "disabled")
+    if whose == "without a password":
+        ama.set_unusable_password()
+        ama.save()
     hashed = []
     encode = PBKDF2PasswordHasher.encode
 
@@ -195,9 +219,9 @@ def test_known_and_unknown_numbers_cost_one_hash_each(log_in, settings, monkeypa
 
     monkeypatch.setattr(PBKDF2PasswordHasher, "encode", count)
 
-    log_in("0200000000" if whose == "unknown" else "0244123456", "Wr0ng-one")
+    log_in("0200000000" if whose == "unknown" else "0244123456", typed)
 
-    assert hashed == [1000]
+    assert hashed == [1000] * hashes
 
 
 def test_missing_fields_are_named(anyone):

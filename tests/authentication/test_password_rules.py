@@ -23,6 +23,8 @@ def register(client, password):
         "NoSpecial1character",
         "Only a space 1 special",
         "P@ssw0rd",
+        "\uff30@ssw0rd",
+        "A\u0301a\u03011!x",
     ],
     ids=[
         "seven characters",
@@ -32,6 +34,8 @@ def register(client, password):
         "no special character",
         "a space is no special character",
         "a common password",
+        "a common password in wide letters",
+        "six characters with two accents",
     ],
 )
 def test_a_weak_password_is_refused_under_its_field(anyone, password):

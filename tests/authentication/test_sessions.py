@@ -4,6 +4,7 @@ from unittest import mock
 import jwt
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -159,6 +160,30 @@ def test_a_token_of_a_session_that_is_gone_is_refused(session):
     assert_unauthorised(ask(session.access_token))
     assert_unauthorised(rotate(session))
     assert refresh(session).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("days", "is_open"), [(6.9, True), (7.1, False)], ids=["the seventh day", "the eighth day"]
+)
+def test_a_session_has_a_last_day_however_often_it_is_renewed(session, days, is_open):
+    token = rotate(rotate(session).json()["refresh"]).json()["refresh"]
+    access = RefreshToken(token).access_token
+
+    Session.objects.update(created_at=timezone.now() - timedelta(days=days))
+
+    assert ask(access).status_code == (200 if is_open else 401)
+    assert refresh(token).status_code == (200 if is_open else 400)
+    assert rotate(token).status_code == (200 if is_open else 401)
+    call_command("purge_expired")
+    assert Session.objects.exists() is is_open
+
+
+def test_how_many_days_is_a_setting(session, settings):
+    settings.SESSION_LIFETIME = timedelta(days=2)
+    Session.objects.update(created_at=timezone.now() - timedelta(days=3))
+
+    assert_unauthorised(ask(session.access_token))
+    assert_unauthorised(rotate(session))
 
 
 # Tokens that expire

@@ -12,6 +12,11 @@ class Command(BaseCommand):
     )
 
     def handle(self, **_options):
-        for model in (Session, Try, ReferralRequest):
-            number, _ = model.objects.filter(expires_at__lt=timezone.now()).delete()
-            self.stdout.write(f"{number} {model._meta.verbose_name_plural}")
+        now = timezone.now()
+        for expired in (
+            Session.objects.past(),
+            Try.objects.filter(expires_at__lt=now),
+            ReferralRequest.objects.filter(expires_at__lt=now),
+        ):
+            number, _ = expired.delete()
+            self.stdout.write(f"{number} {expired.model._meta.verbose_name_plural}")
