@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 
 from _tetradx.exceptions import Conflict
 from authentication.admin import (
@@ -18,17 +19,17 @@ from authentication.admin import (
 
 from ..models import Facility, FacilityBranch, Patient, Referral, ReferralTest, StatusChange
 from ..services.patients import EqualsAnotherError, correct_patient, refuse_equal
-from .base import facility_filter
+from .base import NewestInline, facility_filter
 from .history import HistoryMixin
 from .reading import PatientDataMixin
 
 
-class ReferralTestInline(ReadOnlyMixin, admin.TabularInline):
+class ReferralTestInline(NewestInline):
     model = ReferralTest
     verbose_name_plural = "tests"
     fields = ("test", "test_type", "status", "completed_at")
     readonly_fields = ("test_type",)
-    ordering = ("id",)
+    ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("test__test_type")
@@ -38,12 +39,15 @@ class ReferralTestInline(ReadOnlyMixin, admin.TabularInline):
         return referral_test.test.test_type.name
 
 
-class StatusChangeInline(ReadOnlyMixin, admin.TabularInline):
+class StatusChangeInline(NewestInline):
     model = StatusChange
     verbose_name_plural = "history"
     fields = ("changed_at", "changed", "from_status", "to_status", "changed_by")
     readonly_fields = ("changed",)
-    ordering = ("id",)
+    ordering = ("-id",)
+
+    def url_of_all(self, referral: Referral) -> str:
+        return reverse("admin:medics_referral_history", args=[referral.pk])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("referral_test__test", "changed_by")
@@ -116,12 +120,15 @@ class ReferralAdmin(PatientDataMixin, HistoryMixin, ReadOnlyMixin, admin.ModelAd
         return "-" if hours is None else f"{hours:.1f}"
 
 
-class ReferralInline(ReadOnlyMixin, admin.TabularInline):
+class ReferralInline(NewestInline):
     model = Referral
     fields = ("facility", "facility_branch", "referred_by", "status", "referred_at")
     readonly_fields = ("facility", "referred_at")
     ordering = ("-referred_at", "-id")
     show_change_link = True
+
+    def url_of_all(self, patient: Patient) -> str:
+        return reverse("admin:medics_referral_changelist", query={"patient__exact": patient.pk})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         referrals = super().get_queryset(request)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -89,6 +91,51 @@ def test_a_page_costs_the_same_however_many_tests_and_changes(
 
     with django_assert_num_queries(len(few)):
         superuser.get(page_of(changed))
+
+
+def test_a_patients_page_shows_the_newest_hundred_referrals_and_leads_to_all(superuser, referral):
+    url = reverse("admin:medics_patient_change", args=[referral.patient_id])
+    assert "Show all" not in superuser.get(url).content.decode()
+    newer = Referral.objects.bulk_create(
+        Referral(
+            patient=referral.patient,
+            referred_by=referral.referred_by,
+            facility_branch=referral.facility_branch,
+        )
+        for _ in range(100)
+    )
+    ReferralFactory()
+
+    page = superuser.get(url)
+
+    [inline] = page.context["inline_admin_formsets"]
+    assert {form.instance for form in inline.formset.initial_forms} == set(newer)
+    content = page.content.decode()
+    assert page_of(referral) not in content
+    [all_of_them] = re.findall('href="([^"]*)">Show all</a>', content)
+    assert superuser.get(all_of_them).context["cl"].result_count == 101
+
+
+def test_a_referrals_page_shows_the_newest_hundred_tests_and_changes(
+    superuser, referral, haematology
+):
+    tests = ReferralTest.objects.bulk_create(
+        ReferralTest(referral=referral, test=test)
+        for test in TestFactory.create_batch(101, test_type=haematology)
+    )
+    for status in ("Received", "Pending") * 51:
+        Referral.objects.filter(pk=referral.pk).update(status=status)
+
+    page = superuser.get(page_of(referral))
+
+    shown = [
+        [form.instance.pk for form in inline.formset.initial_forms]
+        for inline in page.context["inline_admin_formsets"]
+    ]
+    newest = referral.history.order_by("-pk").values_list("pk", flat=True)[:100]
+    assert shown == [[test.pk for test in tests[:0:-1]], list(newest)]
+    [all_of_them] = re.findall('href="([^"]*)">Show all</a>', page.content.decode())
+    assert superuser.get(all_of_them).context["page_range"]
 
 
 @pytest.mark.parametrize(
