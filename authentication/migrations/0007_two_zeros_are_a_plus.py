@@ -16,7 +16,7 @@ def renew_keys(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("authentication", "0003_tries")]
+    dependencies = [("authentication", "0005_key_follows_number")]
 
     operations = [
         migrations.RunPython(renew_keys, migrations.RunPython.noop, elidable=True),
