@@ -22,7 +22,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from _tetradx.exceptions import Conflict
+from _tetradx.exceptions import Conflict, is_concurrent_change
 
 from .models import Session, User, UserType
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
@@ -67,7 +67,9 @@ class ConflictAdmin(admin.ModelAdmin):
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except (IntegrityError, Conflict):
+        except (IntegrityError, Conflict) as error:
+            if not isinstance(error, Conflict) and not is_concurrent_change(error):
+                raise
             messages.error(request, Conflict.default_detail)
             return redirect(request.get_full_path())
 
