@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views import defaults
 from rest_framework.response import Response
@@ -20,6 +20,7 @@ from .exceptions import (
     Conflict,
     RequestTooLarge,
     ServiceUnavailable,
+    is_concurrent_change,
 )
 from .logs import database_fault
 from .renderers import PlainRenderer
@@ -28,20 +29,18 @@ log = logging.getLogger("tetradx.database")
 
 JSON = PlainRenderer()
 
-# PostgreSQL's serialization_failure and deadlock_detected
-CONCURRENT_CHANGE_SQLSTATES = {"40001", "40P01"}
-
 UNREADABLE = "The request ended before its body did."
 
 
 def exception_handler(exc: Exception, context: dict) -> Response | None:
     """DRF's hook. None, for what nobody foresaw, lets Django log it and call `server_error`."""
+    api_exception = as_api_exception(exc)
     if isinstance(exc, OperationalError | InterfaceError):
         # One line: while the database is away there are many.
         log.warning("The database is away or gave up: %s", database_fault(exc))
-    elif isinstance(exc, DatabaseError):
+    elif isinstance(exc, DatabaseError) and api_exception is not exc:
         log.warning("The database refused a statement", exc_info=exc)
-    response = drf_exception_handler(as_api_exception(exc), context)
+    response = drf_exception_handler(api_exception, context)
     if response is not None:
         set_rollback()
         response.data = error_body(response.status_code, detail_of(response.data))
@@ -53,13 +52,10 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
 
 def as_api_exception(exc: Exception) -> Exception:
     """Turns what the database and Django raise into the error that the client is told."""
-    if isinstance(exc, OperationalError):
-        sqlstate = getattr(exc.__cause__, "pgcode", None)
-        return Conflict() if sqlstate in CONCURRENT_CHANGE_SQLSTATES else ServiceUnavailable()
-    if isinstance(exc, InterfaceError):
-        return ServiceUnavailable()
-    if isinstance(exc, IntegrityError):
+    if isinstance(exc, DatabaseError) and is_concurrent_change(exc):
         return Conflict()
+    if isinstance(exc, OperationalError | InterfaceError):
+        return ServiceUnavailable()
     if isinstance(exc, DataError):
         return BadRequest("A value is out of range.")
     if isinstance(exc, RequestDataTooBig):

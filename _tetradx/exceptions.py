@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 import psycopg2
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError, RestrictedError
+from psycopg2 import errorcodes
 from rest_framework import exceptions
 
 RETRY_AFTER_SECONDS = 5
@@ -34,17 +36,47 @@ class ServiceUnavailable(exceptions.APIException):
     wait = RETRY_AFTER_SECONDS
 
 
-@contextmanager
-def refuse_duplicate(*, constraints: set[str], field: str, message: str) -> Iterator[None]:
-    """Lets the database decide whether a value is taken, since looking first loses races.
+# What somebody else's change at the same time can cause. Any other broken rule (a value that is
+# missing, a check) is a fault of ours, for which nobody needs to try again.
+CONCURRENT_CHANGE_SQLSTATES = {
+    errorcodes.UNIQUE_VIOLATION,
+    errorcodes.FOREIGN_KEY_VIOLATION,
+    errorcodes.RESTRICT_VIOLATION,
+    errorcodes.EXCLUSION_VIOLATION,
+    errorcodes.SERIALIZATION_FAILURE,
+    errorcodes.DEADLOCK_DETECTED,
+}
 
-    Raises ValidationError under `field` where one of the named constraints is violated.
+
+def is_concurrent_change(error: BaseException) -> bool:
+    """Whether an error of the database, or of the ORM, may come of a change at the same time."""
+    if isinstance(error, ProtectedError | RestrictedError):
+        return True
+    return getattr(error.__cause__, "pgcode", None) in CONCURRENT_CHANGE_SQLSTATES
+
+
+@contextmanager
+def refuse_broken_rule(*, constraints: set[str], field: str, message: str) -> Iterator[None]:
+    """Raises ValidationError under `field` where one of the named constraints is violated.
+
+    The transaction is broken then, and ends with the error.
     """
     try:
-        with transaction.atomic():
-            yield
+        yield
     except IntegrityError as error:
         cause = error.__cause__
         if not isinstance(cause, psycopg2.Error) or cause.diag.constraint_name not in constraints:
             raise
         raise exceptions.ValidationError({field: [message]}) from None
+
+
+@contextmanager
+def refuse_duplicate(*, constraints: set[str], field: str, message: str) -> Iterator[None]:
+    """Lets the database decide whether a value is taken, since looking first loses races.
+
+    Raises ValidationError under `field` where one of the named constraints is violated; the
+    transaction around it, if any, can go on.
+    """
+    rule = refuse_broken_rule(constraints=constraints, field=field, message=message)
+    with rule, transaction.atomic():
+        yield

@@ -24,8 +24,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from _tetradx.error_handlers import as_api_exception
-from _tetradx.exceptions import Conflict
+from _tetradx.exceptions import Conflict, is_concurrent_change
 
 from .models import Session, User, UserType
 from .passwords import SAME_PASSWORD
@@ -79,7 +78,7 @@ class ConflictAdmin(admin.ModelAdmin):
         try:
             return super().changeform_view(request, *args, **kwargs)
         except (DatabaseError, Conflict) as error:
-            if not isinstance(as_api_exception(error), Conflict):
+            if not isinstance(error, Conflict) and not is_concurrent_change(error):
                 raise
             messages.error(request, Conflict.default_detail)
             return redirect(request.get_full_path())

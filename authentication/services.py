@@ -73,8 +73,8 @@ def open_checked_session(checked: User, *, password: str) -> tuple[User, Refresh
     if same.update(last_login=timezone.now()):
         return checked, open_session(user=checked)
     # Another login may just have renewed an old hash of the same password.
-    user = User.objects.select_for_update().get(pk=checked.pk)
-    if not (user.is_active and user.check_password(password)):
+    user = User.objects.select_for_update().filter(pk=checked.pk).first()
+    if user is None or not (user.is_active and user.check_password(password)):
         return None
     update_last_login(User, user)
     return user, open_session(user=user)
@@ -170,8 +170,8 @@ def change_own_password(*, user: User, new_password: str, session_id: UUID) -> N
     Raises ValidationError under `current_password` where it was changed since, and
     AuthenticationFailed where the session has ended since.
     """
-    current = User.objects.select_for_update().get(pk=user.pk)
-    if not user.sessions.open().filter(id=session_id).exists():
+    current = User.objects.select_for_update().filter(pk=user.pk).first()
+    if current is None or not user.sessions.open().filter(id=session_id).exists():
         raise AuthenticationFailed("This session has ended.")
     if current.password != user.password:
         raise ValidationError({"current_password": ["The current password is wrong."]})

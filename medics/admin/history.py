@@ -35,7 +35,9 @@ def models_by_table() -> dict[str, type[Model]]:
 
 
 def name_of_table(table: str) -> str:
-    return str(models_by_table()[table]._meta.verbose_name)
+    """The table's own where its model is gone: the history outlives what it tells of."""
+    model = models_by_table().get(table)
+    return str(model._meta.verbose_name) if model else table
 
 
 class CappedPaginator(Paginator):
@@ -54,9 +56,9 @@ class EntryColumns:
 
     @admin.display(description="of")
     def subject(self, entry: HistoryEntry) -> SafeString | str:
-        model = models_by_table()[entry.subject_table]
-        label = f"{model._meta.verbose_name} {entry.subject_id}"
-        if model not in admin.site._registry or not entry.subject_id:
+        model = models_by_table().get(entry.subject_table)
+        label = f"{name_of_table(entry.subject_table)} {entry.subject_id}"
+        if model is None or model not in admin.site._registry or not entry.subject_id:
             return label
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_history"
         return format_html('<a href="{}">{}</a>', reverse(name, args=[entry.subject_id]), label)

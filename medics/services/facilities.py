@@ -19,9 +19,13 @@ def add_branch(*, facility: Facility, name: str) -> FacilityBranch:
 
 
 def deactivate_branch(*, branch: FacilityBranch) -> None:
-    """Closes the branch to new referrals; those that it has are kept and can be finished."""
+    """Closes the branch to new referrals; those that it has are kept and can be finished.
+
+    Raises Conflict where it is gone.
+    """
+    if not FacilityBranch.objects.filter(pk=branch.pk).update(is_active=False):
+        raise Conflict
     branch.is_active = False
-    branch.save(update_fields=["is_active"])
 
 
 @transaction.atomic
@@ -70,9 +74,10 @@ def set_place_of_work(
 ) -> None:
     """Has the user work at these branches of the facility alone, and administer it or none.
 
-    Raises Conflict where somebody else has come to administer the facility.
+    Raises Conflict where somebody else has come to administer the facility, or the user is gone.
     """
-    User.objects.select_for_update().get(pk=user.pk)
+    if User.objects.select_for_update().filter(pk=user.pk).first() is None:
+        raise Conflict
     left = Facility.objects.filter(admin=user)
     if facility is not None and administers:
         left = left.exclude(pk=facility.pk)

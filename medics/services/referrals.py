@@ -1,11 +1,14 @@
 from django.db import transaction
 from rest_framework.exceptions import ValidationError
 
+from _tetradx.exceptions import BadRequest, refuse_broken_rule
 from authentication.models import User
 
 from ..choices import REFERRAL_MOVES, TestStatus
 from ..models import FacilityBranch, Referral, ReferralTest, Test
 from .patients import find_or_create_patient
+
+NO_SUCH_TEST = "Test with the given ID does not exist."
 
 
 @transaction.atomic
@@ -20,17 +23,19 @@ def create_referral(
 ) -> Referral:
     """All or nothing; a test named twice counts once. Its tests are in `named_tests`.
 
-    Raises ValidationError under `branch_id` where the branch is unknown or closed, and under
-    `test_id` where its facility does not offer one of the tests.
+    Raises ValidationError under `branch_id` where the branch is unknown or closed, under `tests`
+    where there are none, and under `test_id` where its facility does not offer one of them.
     """
     branch = FacilityBranch.objects.kept_active(branch_id)
     if branch is None:
         raise ValidationError({"branch_id": ["Branch with the given ID does not exist."]})
     distinct_ids = list(dict.fromkeys(test_ids))
+    if not distinct_ids:
+        raise ValidationError({"tests": ["This list may not be empty."]})
     offered = Test.objects.filter(test_type__facility=branch.facility_id)
     tests = offered.select_related("test_type__facility").in_bulk(distinct_ids)
     if len(tests) < len(distinct_ids):
-        raise ValidationError({"test_id": ["Test with the given ID does not exist."]})
+        raise ValidationError({"test_id": [NO_SUCH_TEST]})
     branch.facility = tests[distinct_ids[0]].test_type.facility
     referral = Referral.objects.create(
         facility_branch=branch,
@@ -43,11 +48,15 @@ def create_referral(
         clinical_notes=clinical_notes,
         test_ids=sorted(tests),
     )
-    # With their names, which were just read: an answer need not ask for them again.
-    referral.named_tests = ReferralTest.objects.bulk_create(
-        ReferralTest(referral=referral, test=tests[id], created_at=referral.referred_at)
-        for id in distinct_ids  # noqa: A001
-    )
+    # One can be gone since it was read; the rule asks again.
+    with refuse_broken_rule(
+        constraints={"test_belongs_to_facility_of_branch"}, field="test_id", message=NO_SUCH_TEST
+    ):
+        # With their names, which were just read: an answer need not ask for them again.
+        referral.named_tests = ReferralTest.objects.bulk_create(
+            ReferralTest(referral=referral, test=tests[id], created_at=referral.referred_at)
+            for id in distinct_ids  # noqa: A001
+        )
     return referral
 
 
@@ -56,9 +65,12 @@ def set_referral_status(*, referral_id: str, status: TestStatus) -> Referral:
     """Returns the referral as it then stands; the status that it has already changes nothing.
 
     Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for
-    Completed while a test is open.
+    Completed while a test is open; BadRequest where there is no such referral, or none any more.
     """
-    referral = Referral.objects.select_for_update(of=("self",)).with_details().get(pk=referral_id)
+    locked = Referral.objects.select_for_update(of=("self",))
+    referral = locked.with_details().filter(pk=referral_id).first()
+    if referral is None:
+        raise BadRequest("Referral does not exist.")
     if referral.status == status:
         return referral
     if status not in REFERRAL_MOVES[TestStatus(referral.status)]:
@@ -78,10 +90,14 @@ def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
     """Returns the test as it then stands.
 
     Raises ValidationError under `status` where it has that status already or its referral is
-    completed. The referral is locked first, as when the referral itself is completed.
+    completed, and BadRequest where the test is gone. The referral is locked first, as when the
+    referral itself is completed.
     """
-    referral = Referral.objects.select_for_update().get(pk=test.referral_id)
-    test = ReferralTest.objects.with_names().get(pk=test.pk)
+    referral = Referral.objects.select_for_update().filter(pk=test.referral_id).first()
+    current = ReferralTest.objects.with_names().filter(pk=test.pk).first()
+    if referral is None or current is None:
+        raise BadRequest("Referral test with the given ID does not exist.")
+    test = current
     if referral.is_completed:
         raise ValidationError(
             {"status": ["The referral is completed; its tests can no longer change."]}

@@ -49,7 +49,8 @@ def create_referral_once(
     )
     repeated = lifetimes.keys() - claimed
     if repeated:
-        # By the key, where both are known; its name sorts last.
+        # By the key, where both are known; its name sorts last. The claim has locked what it did
+        # not get, so nobody can remove it between the two statements.
         first = ReferralRequest.objects.filter(
             practitioner=practitioner, token__in=repeated
         ).latest("token")

@@ -9,6 +9,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
+from _tetradx.logs import LineFormatter
 from _tetradx.wsgi import application
 from authentication.models import User
 from authentication.views import RegisterView
@@ -395,18 +396,63 @@ def test_a_throttled_client_is_told_when_to_come_back(client, monkeypatch):
 # The database
 
 
-@pytest.mark.parametrize("code", ["40P01", "40001"], ids=["deadlock", "serialization failure"])
+CAUSED_BY_A_CONCURRENT_CHANGE = {
+    "deadlock": "40P01",
+    "serialization failure": "40001",
+    "unique": "23505",
+    "foreign key": "23503",
+    "restrict": "23001",
+    "exclusion": "23P01",
+}
+FAULTS_OF_OURS = {
+    "not null": "23502",
+    "check": "23514",
+    "no such table": "42P01",
+    "no right": "42501",
+}
+
+
+@pytest.mark.parametrize("code", CAUSED_BY_A_CONCURRENT_CHANGE.values())
 def test_a_concurrent_change_is_a_conflict(client, fail, code):
     fail(lambda: fail_with_sqlstate(code))
 
     assert "Akosua" not in assert_error(client.post(REGISTER, AMA), 409)
 
 
-@pytest.mark.parametrize("code", ["23505", "23514", "23503", "23502"])
-def test_a_broken_rule_that_nobody_foresaw_is_a_conflict(client, fail, code):
+@pytest.mark.parametrize("code", FAULTS_OF_OURS.values())
+def test_a_broken_rule_that_only_a_fault_of_ours_can_break_is_a_crash(client, fail, caplog, code):
     fail(lambda: fail_with_sqlstate(code))
 
-    assert "Akosua" not in assert_error(client.post(REGISTER, AMA), 409)
+    assert assert_error(client.post(REGISTER, AMA), 500) == "Internal Server Error."
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.name == "django.request"
+    logged = LineFormatter().format(record)
+    assert "Traceback" in logged
+    assert "fail_with_sqlstate" in logged
+    assert f"SQLSTATE {code}" in logged
+    assert "Akosua" not in logged
+
+
+@pytest.mark.parametrize(("code", "status"), [("23505", 302), ("23514", 500), ("23502", 500)])
+def test_the_admin_site_tells_a_conflict_from_a_fault_of_ours_too(monkeypatch, code, status):
+    browser = Client(raise_request_exception=False)
+    browser.force_login(UserFactory(is_staff=True, is_superuser=True))
+    monkeypatch.setattr(
+        "medics.admin.staff.set_place_of_work", lambda **fields: fail_with_sqlstate(code)
+    )
+    account = {
+        "phone_number": "0209000111",
+        "full_name": "Yaw",
+        "user_type": "Patient",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
+
+    answer = browser.post("/admin/authentication/user/add/", account)
+
+    assert answer.status_code == status
+    assert b"Akosua" not in answer.content
+    assert not User.objects.filter(phone_number="0209000111").exists()
 
 
 @pytest.mark.parametrize("code", ["22003", "22001", "22021"])

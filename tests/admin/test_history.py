@@ -272,3 +272,26 @@ def test_no_page_reads_a_long_history_through(superuser, referral, rf):
                 for node in nodes_of(explained["Plan"])
             ]
             assert max(read) <= 200, explained
+
+
+def test_a_line_about_a_model_that_is_gone_is_shown_by_its_table(superuser, referral):
+    of_patient = {"subject_table": "medics_patient", "subject_id": referral.patient_id}
+    for about in (
+        {"subject_table": "medics_ward", "subject_id": "7"},
+        of_patient,
+    ):
+        Change.objects.create(
+            changed_at=timezone.now(), action="changed", row_table="medics_bed", row_id="9", **about
+        )
+
+    listed = superuser.get("/admin/medics/historyentry/").content.decode()
+    of_one = superuser.get(
+        reverse("admin:medics_patient_history", args=[referral.patient_id])
+    ).content.decode()
+
+    assert "medics_bed 9" in listed
+    assert "medics_ward 7" in listed
+    assert "medics_bed 9" in of_one
+    for entry in HistoryEntry.objects.filter(row_table="medics_bed"):
+        page = reverse("admin:medics_historyentry_change", args=[entry.pk])
+        assert superuser.get(page).status_code == 200
