@@ -103,7 +103,7 @@ backup: ## Dump the stack's database into var/backups, and check the dump by res
 	@exec $(PYTHON) scripts/backup.py make "$(BACKUPS)"
 
 restore: ## Put the dump FILE= in the database's place; what was there is kept beside it
-	@exec $(PYTHON) scripts/backup.py restore "$(FILE)"
+	@exec $(PYTHON) scripts/backup.py restore "$(FILE)" "$(BACKUPS)"
 
 outage-check: setup ## What clients are answered while a database is stopped and frozen (a minute)
 	@exec $(CHECK).outage $(ARGS)
