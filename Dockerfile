@@ -2,7 +2,7 @@
 FROM python:3.13-slim-trixie AS requirements
 COPY requirements.txt /
 # The sources of translations, and ReDoc, which is not what shows the schema, are read by nothing.
-RUN pip install --no-cache-dir --ignore-installed --prefix /installed --requirement /requirements.txt \
+RUN pip install --no-cache-dir --require-hashes --ignore-installed --prefix /installed --requirement /requirements.txt \
  && find /installed -name '*.po' -delete -o -path '*/drf_spectacular_sidecar/redoc*' -delete
 
 

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup env run dev test check fuzz audit pins bench bench-quick shell upgrade rollback \
+.PHONY: help setup env run dev test check fuzz audit lock pins bench bench-quick shell upgrade rollback \
 	rotate-key roles backup restore outage-check pgbouncer-check takeover-check chaos soak db db-stop
 
 PYTHON ?= python3
@@ -17,6 +17,10 @@ RANDOM_KEY := $$($(VENV_PYTHON) -c 'import secrets; print(secrets.token_urlsafe(
 
 # On a database of its own, whatever else is named.
 CHECK = env ENVIRONMENT=test DATABASE_URL=postgres://127.0.0.1/none $(VENV_PYTHON) -m tests.checks
+
+# One file for each supported Python and both processors; what is pinned stays.
+LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--python $(VENV_PYTHON) --custom-compile-command "make lock" $(ARGS)
 
 # Each recipe that stays in the foreground is one exec: make passes SIGTERM to its
 # direct child and to nobody else.
@@ -49,7 +53,7 @@ check: setup ## Lint, types, image, migrations and their locks, production setti
 	$(VENV_PYTHON) -m ruff format --check .
 	$(ON_DATABASE) -m mypy
 	.venv/bin/hadolint Dockerfile
-	$(CHECK).pins --installed
+	$(CHECK).pins --offline
 	$(MANAGE) makemigrations --check --dry-run
 	LOG_LEVEL=WARNING $(MANAGE) lintmigrations --warnings-as-errors --quiet ok
 	@echo manage.py check --deploy --fail-level WARNING
@@ -66,6 +70,10 @@ fuzz: setup ## Attack the service with 25,000 requests made up from its schema (
 
 audit: setup ## Ask PyPI whether an installed package has a known vulnerability
 	@exec $(CHECK).audit
+
+lock: setup ## Write requirements*.txt, with all that is pulled in and hashes, from requirements*.in
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) --output-file requirements-dev.txt --constraint requirements.txt requirements-dev.in
 
 pins: setup ## Whether every pin can be installed on each Python and processor, by PyPI's word
 	@exec $(CHECK).pins
@@ -103,7 +111,7 @@ backup: ## Dump the stack's database into var/backups, and check the dump by res
 	@exec $(PYTHON) scripts/backup.py make "$(BACKUPS)"
 
 restore: ## Put the dump FILE= in the database's place; what was there is kept beside it
-	@exec $(PYTHON) scripts/backup.py restore "$(FILE)"
+	@exec $(PYTHON) scripts/backup.py restore "$(FILE)" "$(BACKUPS)"
 
 outage-check: setup ## What clients are answered while a database is stopped and frozen (a minute)
 	@exec $(CHECK).outage $(ARGS)
@@ -131,7 +139,7 @@ db-stop: setup ## Stop that database, unless somebody still uses it
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("tetraDX needs Python 3.11 or newer; name one with PYTHON=")'
 	@test -x $(VENV_PYTHON) -a -e $@ || { echo "Setting up .venv: a minute, once" >&2; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
-	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
 # Made above; here so that one whose Python is gone counts as incomplete.

@@ -6,6 +6,8 @@
     backup.py restore FILE   restore FILE, compare, and put it in the database's place;
                              what was there is kept beside it, under another name
 
+A FOLDER after FILE is where backups are looked for when FILE is none (var/backups).
+
 PostgreSQL's own programs do it, at the server's side: TETRADX_DB_EXEC is the command that
 they are put after (`docker compose exec -T db`). They go by PGUSER and PGDATABASE or else
 by POSTGRES_USER and POSTGRES_DB, as the official image has them.
@@ -23,6 +25,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+
+FOLDER = Path("var/backups")
+NEWEST = 5
 
 PREFIX = shlex.split(os.environ.get("TETRADX_DB_EXEC") or "docker compose exec -T db")
 
@@ -95,6 +100,33 @@ def now() -> str:
 
 def counts_file(file: Path) -> Path:
     return file.with_name(f"{file.name}.counts")
+
+
+def counts_beside(file: Path, folder: Path, command: str) -> str:
+    """Of a backup that can be read. Raises SystemExit that names the newest backups of the folder
+    and how `command` is told of one, where the file or its counts cannot.
+    """
+    try:
+        if not file.name:
+            raise SystemExit(f"Which backup is not said. {newest(folder, command)}")
+        file.open("rb").close()
+        return counts_file(file).read_text()
+    except OSError as error:
+        lies_beside = "" if error.filename == str(file) else f", which belongs beside {file}"
+        raise SystemExit(
+            f"{error.filename}: {error.strerror}{lies_beside}. {newest(folder, command)}"
+        ) from None
+
+
+def newest(folder: Path, command: str) -> str:
+    """What there is in the folder, latest first, and how to say it."""
+    files = [file for file in folder.glob("*.dump") if counts_file(file).is_file()]
+    # By the time that a name ends with: a copy's own time is that of the copy.
+    files.sort(key=lambda file: file.stem.rpartition("-")[2], reverse=True)
+    if not files:
+        return f"No backup lies in {folder}; {command}/the/folder/NAME.dump is one elsewhere."
+    names = "\n".join(f"  {file}" for file in files[:NEWEST])
+    return f"The newest backups are\n{names}\nSay {command}{shlex.quote(str(files[0]))}"
 
 
 def private(path: str, flags: int) -> int:
@@ -190,9 +222,8 @@ def make(folder: Path) -> None:
     print(f"{file}: {file.stat().st_size} bytes, {summary(counts)}, restored and compared")
 
 
-def restore(file: Path) -> None:
+def restore(file: Path, counts: str) -> None:
     database, time = name_of_database(), now()
-    counts = counts_file(file).read_text()
     new, old = f"{database}_restored_{time}", f"{database}_before_{time}"
     with restored(file, counts, new):
         put_in_place(database, new, old)
@@ -226,11 +257,13 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["make", folder]:
             make(Path(folder))
-        case ["check", name]:
-            check(Path(name), counts_file(Path(name)).read_text())
+        case ["check", name, *folder]:
+            file = Path(name)
+            check(file, counts_beside(file, Path(*folder or [FOLDER]), f"{sys.argv[0]} check "))
             print(f"{name} can be restored, whole.")
-        case ["restore", name]:
-            restore(Path(name))
+        case ["restore", name, *folder]:
+            file = Path(name)
+            restore(file, counts_beside(file, Path(*folder or [FOLDER]), "make restore FILE="))
         case _:
             raise SystemExit(__doc__)
 

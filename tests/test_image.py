@@ -17,9 +17,11 @@ def test_the_image_holds_only_what_production_runs():
     assert let_in == programs | apps | {"_tetradx"}
 
 
-def test_only_productions_requirements_are_installed():
+def test_only_productions_requirements_are_installed_and_by_their_hashes():
     assert "requirements.txt" in DOCKERFILE
     assert "requirements-dev" not in DOCKERFILE
+    [install] = re.findall("pip install .*", DOCKERFILE)
+    assert "--require-hashes" in install
 
 
 def test_the_service_does_not_run_as_root():

@@ -7,7 +7,8 @@ uv asks the package index, by its own settings (UV_DEFAULT_INDEX where it is not
 nothing. psycopg 3 is refused, whoever brings it: Django would prefer it to psycopg2, and the first
 query would fail.
 
-`make check` does with --installed the part that needs no network.
+`make check` does with --offline what needs no index: each requirements*.txt is what its *.in asks
+for, and psycopg 3 is neither there nor installed.
 """
 
 import re
@@ -17,9 +18,9 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-# Development's include production's.
-REQUIREMENTS = ROOT / "requirements-dev.txt"
+FOLDER = Path(__file__).resolve().parents[2]
+# What is asked for, production's and development's with it; the files beside them hold the whole.
+ASKED_FOR = ["requirements", "requirements-dev"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 # What Debian and Ubuntu of the last years can install, the image's among them.
 PLATFORMS = ["x86_64-manylinux_2_28", "aarch64-manylinux_2_28"]
@@ -27,35 +28,75 @@ RESOLVE = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--only-bina
 # Which Python runs the resolver says nothing of the target; uv would look through all there are.
 RESOLVE += [f"--python={sys.executable}", "--no-header", "--no-annotate"]
 
+PIN = re.compile(r"^([\w.-]+)(?:\[.*?\])?==([^\s;]+)", re.MULTILINE)
+INCLUDED = re.compile(r"^-r (\S+)$", re.MULTILINE)
 
-def refused(names: Iterable[str]) -> set[str]:
+
+def normal(name: str) -> str:
+    """The name as every spelling of it is compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins_in(text: str) -> set[tuple[str, str]]:
+    """Names and versions."""
+    return {(normal(name), version) for name, version in PIN.findall(text)}
+
+
+def refused(names: Iterable[str]) -> list[str]:
     """Those of psycopg 3: psycopg, psycopg-binary, psycopg_c, psycopg.pool, however written."""
-    names = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
-    return {name for name in names if name == "psycopg" or name.startswith("psycopg-")}
+    names = {normal(name) for name in names}
+    return sorted(name for name in names if name == "psycopg" or name.startswith("psycopg-"))
 
 
-def faults_of(python: str, platform: str) -> Iterator[str]:
+def faults_of_files() -> Iterator[str]:
+    for name in ASKED_FOR:
+        source = (FOLDER / f"{name}.in").read_text()
+        for included in INCLUDED.findall(source):
+            source += (FOLDER / included).read_text()
+        whole = (FOLDER / f"{name}.txt").read_text()
+        # Each pin, its hashes, and by whom it came.
+        blocks = re.split(r"\n(?=\S)", whole)
+        direct = pins_in("\n".join(block for block in blocks if re.search(r"-r \S+\.in", block)))
+        for package, version in sorted(pins_in(source) ^ direct):
+            yield f"{name}.txt is not what {name}.in asks for ({package}=={version}): make lock"
+        for package in refused(package for package, _ in pins_in(whole)):
+            yield f"{name}.txt has {package}, which is psycopg 3"
+
+
+def faults_of_installed() -> Iterator[str]:
+    for package in refused(package.name for package in metadata.distributions()):
+        yield f"installed is {package}, which is psycopg 3"
+
+
+def faults_of_target(name: str, python: str, platform: str) -> Iterator[str]:
+    where = f"{name}.txt, Python {python} on {platform}"
     target = [f"--python-version={python}", f"--python-platform={platform}"]
+    file = FOLDER / f"{name}.txt"
     done = subprocess.run(
-        [*RESOLVE, *target, str(REQUIREMENTS)], capture_output=True, text=True, check=False
+        [*RESOLVE, *target, str(file)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        yield done.stderr.strip()
-    for name in sorted(refused(re.findall(r"^([\w.-]+)==", done.stdout, re.MULTILINE))):
-        yield f"{name} is psycopg 3, which Django would use in place of psycopg2"
+        yield f"{where}: {done.stderr.strip()}"
+    found = pins_in(done.stdout)
+    for package, version in sorted(found - pins_in(file.read_text())):
+        yield f"{where}: {package}=={version} is not in the file: make lock"
+    for package in refused(package for package, _ in found):
+        yield f"{where}: {package} is psycopg 3"
 
 
-def check_installed() -> None:
-    if names := refused(package.name for package in metadata.distributions()):
-        sys.exit(f"Installed is psycopg 3 ({', '.join(sorted(names))}): see tests/checks/pins.py.")
+def check_offline() -> None:
+    if faults := [*faults_of_files(), *faults_of_installed()]:
+        sys.exit("\n".join(faults))
 
 
 def check_everywhere() -> None:
+    check_offline()
     faults = [
-        f"Python {python} on {platform}: {fault}"
+        fault
+        for name in ASKED_FOR
         for python in PYTHONS
         for platform in PLATFORMS
-        for fault in faults_of(python, platform)
+        for fault in faults_of_target(name, python, platform)
     ]
     if faults:
         sys.exit("\n".join(faults))
@@ -63,4 +104,4 @@ def check_everywhere() -> None:
 
 
 if __name__ == "__main__":
-    check_installed() if sys.argv[1:] == ["--installed"] else check_everywhere()
+    check_offline() if sys.argv[1:] == ["--offline"] else check_everywhere()

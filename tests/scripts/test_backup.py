@@ -196,6 +196,53 @@ def test_a_backup_that_lacks_rows_is_found_out(made, backup, beside):
     assert Referral.objects.count() == 1
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Seven backups, one without its counts; the newest was the first to be copied there."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    for day in (27, 26, 25, 24, 23, 22, 21):
+        dump = folder / f"tetradx-202611{day}T011500Z.dump"
+        dump.write_bytes(b"PGDMP")
+        dump.with_name(f"{dump.name}.counts").write_text("")
+    (folder / "tetradx-20261127T011500Z.dump.counts").unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("", "Which backup is not said. "),
+        ("kept", "kept: Is a directory. "),
+        ("tetradx.dump", "tetradx.dump: No such file or directory. "),
+        ("kept/tetradx-20261127T011500Z.dump", ".dump.counts: No such file or directory, which "),
+        ("kept/tetradx-20261126T011500Z.dump.counts", "counts.counts: No such file or directory, "),
+    ],
+)
+@pytest.mark.parametrize(("command", "say"), [("check", "check "), ("restore", "restore FILE=")])
+def test_what_is_no_backup_is_answered_with_those_there_are(
+    backup, folder, beside, command, say, file, said
+):
+    # The server is not asked: nobody needs it to hear what to say.
+    done = backup(command, file and folder.parent / file, folder, TETRADX_DB_EXEC="false")
+
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[0]
+    newest = [f"  {folder}/tetradx-202611{day}T011500Z.dump" for day in (26, 25, 24, 23, 22)]
+    assert done.stderr.splitlines()[1:6] == newest
+    [how] = done.stderr.splitlines()[6:]
+    assert how.endswith(f"{say}{newest[0].strip()}")
+    assert beside() == []
+
+
+def test_where_there_is_no_backup_it_says_so(backup, tmp_path):
+    done = backup("restore", "", tmp_path / "none")
+    assert done.stderr == (
+        f"Which backup is not said. No backup lies in {tmp_path}/none; "
+        "make restore FILE=/the/folder/NAME.dump is one elsewhere.\n"
+    )
+
+
 def test_half_a_backup_changes_nothing(made, backup, beside):
     made.write_bytes(made.read_bytes()[: made.stat().st_size // 2])
 
