@@ -2,13 +2,18 @@
 
 import json
 import logging
+import re
 import time
 import traceback
 from contextvars import ContextVar
+from copy import copy
 from typing import Any
+from urllib.parse import quote
 
 import django.db
 import psycopg2
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
 
@@ -18,7 +23,7 @@ class LineFormatter(logging.Formatter):
 
     The database's messages are kept out of tracebacks: PostgreSQL quotes the refused row in them
     ("Failing row contains (…)"), which may be a patient's. What helps to find the fault is kept:
-    the SQLSTATE and the constraint.
+    the SQLSTATE and the constraint. Nothing that a client chose looks like a field or a line.
     """
 
     default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -33,7 +38,7 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if not hasattr(record, "request_id"):
             record.request_id = current_request_id.get()
-        return super().format(record)
+        return super().format(quoting_clients(record))
 
     def formatException(self, exc_info):  # noqa: N802 (logging's own name)
         report = traceback.TracebackException(*exc_info)
@@ -42,11 +47,32 @@ class LineFormatter(logging.Formatter):
         while error is not None and entry is not None:
             if isinstance(error, psycopg2.Error | django.db.Error):
                 entry._str = database_fault(error)
+            entry._str = escaped(entry._str)
             if error.__cause__ is not None or error.__suppress_context__:
                 error, entry = error.__cause__, entry.__cause__
             else:
                 error, entry = error.__context__, entry.__context__
         return "".join(report.format()).rstrip("\n")
+
+
+def quoting_clients(record: logging.LogRecord) -> logging.LogRecord:
+    """Django's lines quote paths, hosts and origins, and have no fields (name=value) themselves."""
+    if not record.name.startswith("django."):
+        return record
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    message = record.getMessage()
+    for argument in arguments:
+        if isinstance(argument, str) and argument.startswith("/"):
+            message = message.replace(argument, quote(argument, safe="/%\\"))
+    quoted = copy(record)
+    quoted.msg, quoted.args = escaped(message), ()
+    return quoted
+
+
+def escaped(text: str) -> str:
+    """On one line, without control characters, and without what makes a field."""
+    one_line = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return one_line.replace("=", "%3D")
 
 
 class JsonFormatter(LineFormatter):

@@ -17,7 +17,7 @@ from .health import healthz, readyz
 from .logs import current_request_id
 from .metrics import exposition
 from .origin import changes_come_from
-from .requests import RequestRecord, in_flight
+from .requests import SENT_CHARACTERS, RequestRecord, in_flight
 
 log = logging.getLogger("tetradx.requests")
 
@@ -27,7 +27,9 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class RequestRecordMiddleware:
     """Gives every request an id and a record, and tells gunicorn's access log what it says.
 
-    A sane X-Request-ID of the caller is kept; anything else could forge log lines.
+    A sane X-Request-ID of the caller is sent back; anything else could forge log lines. In the log
+    and in the history it stands before an id of ours, SENT/OURS, so that no caller's can pass for
+    that of another request: a sane one has no slash.
     """
 
     def __init__(self, get_response):
@@ -35,7 +37,9 @@ class RequestRecordMiddleware:
 
     def __call__(self, request):
         sent = request.headers.get("X-Request-ID", "")
-        request.id = sent if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        ours = uuid.uuid4().hex
+        is_sane = SANE_REQUEST_ID.fullmatch(sent)
+        request.id = f"{sent[:SENT_CHARACTERS]}/{ours}" if is_sane else ours
         # Not reset afterwards: Django logs a failed request once the middleware is done with it,
         # and the thread's next request sets its own.
         current_request_id.set(request.id)
@@ -46,7 +50,7 @@ class RequestRecordMiddleware:
                 response = self.get_response(request)
         finally:
             in_flight.pop(record.thread_id, None)
-        response["X-Request-ID"] = request.id
+        response["X-Request-ID"] = sent if is_sane else ours
         if response.status_code == HTTPStatus.NOT_MODIFIED:
             # Django's is that of an empty body; the one due is the body's that the client has
             # (RFC 9110, 8.6).

@@ -15,6 +15,8 @@ sql_log = logging.getLogger("tetradx.sql")
 
 # Longer ones are cut in the log.
 STATEMENT_CHARACTERS = 500
+# What is kept of an id that a client sent: with ours behind it, the history has room for no more.
+SENT_CHARACTERS = 95
 
 
 class RequestRecord:

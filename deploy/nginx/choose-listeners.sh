@@ -16,6 +16,15 @@ echo "include /etc/nginx/site/$listeners.conf;" >"$conf/listeners.conf"
 # As the backend has it, so that nobody uploads what would be refused.
 echo "client_max_body_size $MAX_BODY_BYTES;" >"$conf/body-size.conf"
 
+# How many requests of one address may be in hand at once.
+case $EDGE_REQUESTS_AT_ONCE in
+*[!0-9]* | 0* | "" | ?????*)
+    echo "EDGE_REQUESTS_AT_ONCE is $EDGE_REQUESTS_AT_ONCE; it is a number from 1 to 9999." >&2
+    exit 1
+    ;;
+esac
+echo "limit_conn at_once_per_address $EDGE_REQUESTS_AT_ONCE;" >"$conf/at-once.conf"
+
 # Whose browser clients may read what nginx answers by itself.
 {
     echo 'map $http_origin $allowed_origin {'

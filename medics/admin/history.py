@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from _tetradx.requests import SENT_CHARACTERS
 from authentication.admin import ReadOnlyMixin
 from authentication.models import User
 from authentication.phone_numbers import phone_key
@@ -124,10 +125,17 @@ class HistoryEntryAdmin(PatientDataMixin, EntryColumns, ReadOnlyMixin, admin.Mod
         text = search_term.strip()
         if not text:
             return queryset, False
-        found = Q(request_id=text) | Q(subject_id=text)
+        found = of_request(text) | Q(subject_id=text)
         people = User.objects.filter(phone_key=phone_key(text)).values_list("pk", flat=True)
         found |= Q(changed_by__in=[*people, *uuids_in(text)])
         return queryset.filter(found), False
+
+
+def of_request(request_id: str) -> Q:
+    """By the id in the log and in the history, or as a client sent it (_tetradx/middleware.py)."""
+    # That it is not empty lets the index be used.
+    sent = Q(request_id__startswith=f"{request_id[:SENT_CHARACTERS]}/") & ~Q(request_id="")
+    return Q(request_id=request_id) | sent
 
 
 def uuids_in(text: str) -> list[UUID]:

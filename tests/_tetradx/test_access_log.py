@@ -54,7 +54,8 @@ def test_a_line_says_whose_request_it_was_and_what_it_cost(ama, tmp_path):
     [line] = access_lines(log)
     assert status == 200
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gunicorn\.access request_id=ama-1"
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gunicorn\.access"
+        r" request_id=ama-1/[0-9a-f]{32}"
         rf" GET {LIST} status=200 ms=\d+\.\d sql_ms=\d+\.\d queries=3 user_id={ama.pk}"
         rf" bytes={size} address=127\.0\.0\.1",
         line,
@@ -77,7 +78,7 @@ def test_for_machines_it_is_an_object(ama, tmp_path):
         "queries": 2,
         "bytes": size,
     }
-    assert first["request_id"] == "ama-1"
+    assert re.fullmatch("ama-1/[0-9a-f]{32}", first["request_id"])
     assert first["user_id"] == str(ama.pk)
     assert 0 < first["sql_ms"] < first["ms"]
     assert second["user_id"] is None
@@ -103,3 +104,26 @@ def test_the_client_is_named_and_not_the_proxy(tmp_path):
 
     [line] = access_lines(log)
     assert line.endswith(" address=198.51.100.7")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_proxy_hands_on_a_field_of_the_client_s(tmp_path, log_format):
+    log = tmp_path / "log"
+    headers = {
+        "X-Forwarded-For": "fe80::1%eth0 status=200 user_id=1",
+        "X-Request-ID": "a status=200",
+    }
+    with log.open("wb") as output, serving(output, LOG_FORMAT=log_format) as address:
+        send(address, "GET", "/api/nothing%20status=200", **headers)
+
+    [line] = access_lines(log)
+    if log_format == "json":
+        told = json.loads(line)
+        assert (told["address"], told["status"], told["user_id"]) == ("fe80::1", 404, None)
+        assert re.fullmatch("[0-9a-f]{32}", told["request_id"])
+    else:
+        assert line.endswith(" address=fe80::1")
+        assert re.findall(r" (status|user_id|request_id)=(\S+)", line)[1:] == [
+            ("status", "404"),
+            ("user_id", "-"),
+        ]

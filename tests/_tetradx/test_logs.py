@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 
 import psycopg2
 import pytest
@@ -39,7 +40,44 @@ def break_rule():
 def test_a_line_carries_the_id_of_its_request(anyone, log):
     anyone.get("/api/nothing", headers={"X-Request-ID": "ama-1"})
 
-    assert "WARNING django.request request_id=ama-1 Not Found: /api/nothing" in log.getvalue()
+    [line] = log.getvalue().splitlines()
+    assert re.search(
+        "WARNING django.request request_id=ama-1/[0-9a-f]{32} Not Found: /api/nothing$", line
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/api/x%20status=500%20user_id=1", {}),
+        ("/api/x%0a2026-01-01T00:00:00.000Z%20INFO%20forged%20status=500", {}),
+        ("/api/x%C2%85%E2%80%A8status=500", {}),
+        ("/api/medics/facilities", {"Host": "evil.example status=500 "}),
+        ("/admin/login/", {"Origin": "https://evil.example status=500 "}),
+        (
+            "/admin/login/",
+            {"Referer": "https://evil.example/ status=500 ", "X-Forwarded-Proto": "https"},
+        ),
+    ],
+)
+def test_nothing_that_a_client_chose_looks_like_a_field_or_a_line(log, settings, path, headers):
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    APIClient(enforce_csrf_checks=True).post(path, headers={"X-Request-ID": "ama-1", **headers})
+
+    lines = log.getvalue().splitlines()
+    assert lines
+    # The second is Django's own of a forged host, with a traceback where that is wanted.
+    for line in lines:
+        assert " status=" not in line
+    assert sum("request_id=ama-1/" in line for line in lines) == sum("Z " in line for line in lines)
+
+
+def test_an_exception_is_told_on_one_line(log):
+    error = ValueError("a\n2026-01-01T00:00:00.000Z INFO gunicorn.access forged")
+
+    logging.getLogger("django.request").error("Failed", exc_info=error)
+
+    assert "ValueError: a\\n2026-01-01" in log.getvalue()
 
 
 def test_a_crash_is_logged_with_its_traceback_and_request(monkeypatch, log):
@@ -54,7 +92,9 @@ def test_a_crash_is_logged_with_its_traceback_and_request(monkeypatch, log):
         headers={"X-Request-ID": "ama-1"},
     )
 
-    assert "request_id=ama-1 Internal Server Error: /api/auth/register" in log.getvalue()
+    assert re.search(
+        "request_id=ama-1/[0-9a-f]{32} Internal Server Error: /api/auth/register", log.getvalue()
+    )
     assert "Traceback" in log.getvalue()
     assert "RuntimeError: no such luck" in log.getvalue()
 

@@ -12,6 +12,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from medics.admin.history import of_request
 from medics.models import Change, HistoryEntry, Referral
 from medics.services.facilities import set_place_of_work
 from medics.services.history import forgetting
@@ -57,12 +58,9 @@ def test_a_price_says_who_changed_it_in_which_request(superuser, root, blood_cou
     data = filled_in(superuser, url, price="27.50")
     superuser.post(url, data, headers={"X-Request-ID": "of-the-price"})
 
-    assert lines_of(history_page(superuser, blood_count))[0] == [
-        str(root),
-        f"test {blood_count.pk} changed",
-        "price: 25.0 → 27.5",
-        "of-the-price",
-    ]
+    *line, request_id = lines_of(history_page(superuser, blood_count))[0]
+    assert line == [str(root), f"test {blood_count.pk} changed", "price: 25.0 → 27.5"]
+    assert re.fullmatch("of-the-price/[0-9a-f]{32}", request_id)
 
 
 def test_a_user_s_page_tells_rights_branches_and_the_facility_administered(
@@ -188,6 +186,20 @@ def test_it_is_searched_by_request_row_and_person(superuser, ama, referral, bloo
     assert found(superuser, q="by-nobody") == []
 
 
+def test_it_is_searched_by_the_id_that_a_client_sent(superuser, anyone):
+    for number, sent in enumerate(["r-1", "r-10", "r_1", "r" * 128]):
+        anyone.post(
+            reverse("auth:user-register"),
+            {"full_name": "Abena", "phone_number": f"024412345{number}", "password": "Str0ng-pass"},
+            headers={"X-Request-ID": sent},
+        )
+
+    [entry] = found(superuser, q="r-1")
+    assert entry.request_id.startswith("r-1/")
+    assert found(superuser, q=entry.request_id) == [entry]
+    assert len(found(superuser, q="r" * 128)) == 1
+
+
 def test_it_is_filtered_by_what_it_is_about_and_what_happened(superuser, referral, blood_count):
     blood_count.price = 1
     blood_count.save()
@@ -261,6 +273,7 @@ def test_no_page_reads_a_long_history_through(superuser, referral, rf):
             newest[:50],
             newest.filter(subject_table="medics_patient", subject_id="77")[:100],
             newest.filter(request_id="r77")[:50],
+            newest.filter(of_request("r77"))[:50],
             newest.filter(changed_by=referral.referred_by)[:50],
         ):
             sql, values = queryset.query.sql_with_params()

@@ -17,7 +17,7 @@ OWN_ANSWER = (FOLDER / "site" / "own_answer.conf").read_text()
 def choose_listeners(tmp_path):
     """Runs the script with these files in the folder of certificates; gives what it wrote."""
 
-    def choose_listeners(*files, origins=""):
+    def choose_listeners(*files, origins="", at_once="300"):
         tls, conf = tmp_path / "tls", tmp_path / "conf"
         tls.mkdir()
         for name, content in files:
@@ -30,6 +30,7 @@ def choose_listeners(tmp_path):
                 "TLS": str(tls),
                 "MAX_BODY_BYTES": "1048576",
                 "CORS_ALLOWED_ORIGINS": origins,
+                "EDGE_REQUESTS_AT_ONCE": at_once,
             },
             check=True,
             stderr=subprocess.PIPE,
@@ -61,6 +62,22 @@ def test_plain_http_is_served_without_a_whole_certificate(choose_listeners, file
 
 def test_nginx_refuses_what_the_backend_would(choose_listeners):
     assert choose_listeners()["body-size.conf"] == "client_max_body_size 1048576;\n"
+
+
+def test_the_requests_of_an_address_are_limited_to_so_many_at_once(choose_listeners):
+    assert choose_listeners(at_once="12")["at-once.conf"] == "limit_conn at_once_per_address 12;\n"
+    assert "limit_conn_zone $binary_remote_addr zone=at_once_per_address:10m;" in CONFIG
+    # As its other limit, in the envelope.
+    assert "limit_conn_status 429;" in CONFIG
+    assert "error_page 429 = @too_many;" in LOCATIONS
+
+
+@pytest.mark.parametrize("at_once", ["", "0", "-1", "1.5", "many", "100000", "1; return 200"])
+def test_it_does_not_start_with_what_is_no_number_of_requests(choose_listeners, at_once):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        choose_listeners(at_once=at_once)
+
+    assert f"EDGE_REQUESTS_AT_ONCE is {at_once}; it is a number" in refused.value.stderr
 
 
 def test_browser_clients_of_the_allowed_origins_may_read_its_own_answers(choose_listeners):

@@ -38,10 +38,10 @@ def test_a_line_says_who_what_where_and_when(signed_in, kofi, referral, access_l
 
     [line] = access_log()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert re.fullmatch("kofi-1/[0-9a-f]{32}", line.pop("request_id"))
     assert line == {
         "level": "INFO",
         "logger": "tetradx.access",
-        "request_id": "kofi-1",
         "message": "read",
         "user_id": str(kofi.pk),
         "route": "medics:get-update-referral",

@@ -122,7 +122,12 @@ def behind_nginx(here: Stage) -> Iterator[Service]:
         chosen = {"CONF": str(folder / "conf"), "TLS": str(folder / "tls")}
         subprocess.run(
             [source / "choose-listeners.sh"],
-            env={"PATH": os.environ["PATH"], "MAX_BODY_BYTES": str(MIB), **chosen},
+            env={
+                "PATH": os.environ["PATH"],
+                "MAX_BODY_BYTES": str(MIB),
+                "EDGE_REQUESTS_AT_ONCE": "300",
+                **chosen,
+            },
             check=True,
         )
         for file in folder.rglob("*.conf"):
