@@ -2,7 +2,8 @@
 # The database's roles: DB_OWNER_USER owns what is in it and migrates; DB_USER serves requests, and
 # can change rows and nothing else. A new volume gets them once; `make roles` says it again, after a
 # password in .env has changed, or where a volume or a backup is of the time when one role was both.
-# The passwords are on no command line, which other processes could read.
+# The passwords are on no command line, which other processes could read, and in no statement that
+# the server writes down.
 set -eu
 
 psql --no-psqlrc --set ON_ERROR_STOP=1 --single-transaction --quiet \
@@ -14,6 +15,18 @@ psql --no-psqlrc --set ON_ERROR_STOP=1 --single-transaction --quiet \
 \getenv owner_password DB_OWNER_PASSWORD
 SET client_min_messages = warning;
 \o /dev/null
+
+-- The statements below hold passwords: pg_stat_statements keeps none of this session, the server's
+-- log neither, and pg_stat_activity does not show them.
+SET pg_stat_statements.track = none;
+SET track_activities = off;
+SET log_statement = none;
+SET log_duration = off;
+SET log_min_duration_statement = -1;
+SET log_min_duration_sample = -1;
+SET log_transaction_sample_rate = 0;
+SET log_min_error_statement = panic;
+SET password_encryption = 'scram-sha-256';
 
 SELECT format('CREATE ROLE %I', name)
 FROM (VALUES (:'service'), (:'owner')) AS wanted (name)
@@ -59,4 +72,10 @@ WHERE to_regprocedure('public.medics_keep_rights()') IS NOT NULL
 RESET ROLE;
 
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+-- An earlier version of this script left passwords there.
+SELECT $$
+    SELECT pg_stat_statements_reset(userid, dbid, queryid) FROM pg_stat_statements
+    WHERE query ~* '^\s*(CREATE|ALTER)\s+(ROLE|USER)\M'
+$$ WHERE current_setting('shared_preload_libraries') ~ 'pg_stat_statements'
+\gexec
 SQL

@@ -492,3 +492,27 @@ def test_what_one_role_owned_before_is_given_to_the_owner(at):
     with pytest.raises(InsufficientPrivilege):
         run_as("service", "ALTER TABLE note ADD own int")
     run_as("owner", "ALTER TABLE note ADD new int")
+
+
+def test_no_password_is_left_in_the_statistics_or_the_log():
+    tells_all = {
+        "shared_preload_libraries": "pg_stat_statements",
+        "pg_stat_statements.track": "all",
+        "log_statement": "all",
+        "log_min_duration_statement": "0",
+    }
+    statistics = "SELECT array_agg(query)::text FROM pg_stat_statements"
+    with running_server(**tells_all) as at:
+        at.make_roles()
+        # As an earlier version of the script did it.
+        at.server.query(f"ALTER ROLE owner PASSWORD '{OWNER_PASSWORD}'")
+        assert OWNER_PASSWORD in at.run_as("service", statistics)[0][0]
+
+        at.make_roles()
+
+        [(kept,)] = at.run_as("service", statistics)
+        log = (at.server.var / "postgres" / "server.log").read_text()
+    assert OWNER_PASSWORD not in kept
+    assert SERVICE_PASSWORD not in kept
+    # One line is of the earlier version.
+    assert (log.count(OWNER_PASSWORD), log.count(SERVICE_PASSWORD)) == (1, 0)
