@@ -98,10 +98,10 @@ loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")
 
 def on_starting(server):
     """Once, in the master, before there are workers."""
-    from _tetradx.connections import tell_of_owned_tables, warn_of_too_few
+    from _tetradx.connections import warn_of_rights, warn_of_too_few
 
     warn_of_too_few(wanted=server.cfg.workers * server.cfg.threads)
-    tell_of_owned_tables()
+    warn_of_rights()
     if measured:
         places.empty()
 

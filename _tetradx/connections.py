@@ -3,7 +3,7 @@
 import logging
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, OperationalError, connection
 
 log = logging.getLogger("tetradx.database")
 
@@ -34,32 +34,89 @@ def warn_of_too_few(*, wanted: int) -> None:
         )
 
 
-TABLES_OWNED = """
-    SELECT current_user, count(*) FROM pg_class
-    WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
-        AND pg_has_role(relowner, 'USAGE')
-"""
+# What triggers and migrations alone write, as deploy/postgres/init.sh leaves it.
+KEPT_TABLES = (
+    "medics_change",
+    "medics_statuschange",
+    "medics_referralcount",
+    "medics_cataloguechange",
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+)
+
+# What the role that serves requests needs none of, each with its condition on pg_roles' row `me`.
+# Whoever can do one of these could pass by the history.
+EXCESS = (
+    ("is a superuser", "rolsuper"),
+    ("makes roles or databases", "rolcreaterole OR rolcreatedb"),
+    ("replicates, or passes by row security", "rolreplication OR rolbypassrls"),
+    (
+        "belongs to other roles",
+        "EXISTS (SELECT FROM pg_auth_members JOIN pg_roles granted ON granted.oid = roleid"
+        " WHERE member = me.oid AND granted.rolname <> 'pg_read_all_stats')",
+    ),
+    (
+        "owns tables",
+        "EXISTS (SELECT FROM pg_class WHERE relkind IN ('r', 'p', 'v')"
+        " AND relnamespace = 'public'::regnamespace AND pg_has_role(relowner, 'USAGE'))",
+    ),
+    (
+        "owns functions",
+        "EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        " AND pg_has_role(proowner, 'USAGE'))",
+    ),
+    ("makes temporary tables", "has_database_privilege(current_database(), 'TEMPORARY')"),
+    ("makes schemas", "has_database_privilege(current_database(), 'CREATE')"),
+    ("makes tables", "has_schema_privilege('public', 'CREATE')"),
+    (
+        "empties tables, or hangs triggers on them",
+        "EXISTS (SELECT FROM pg_class WHERE relkind IN ('r', 'p')"
+        " AND relnamespace = 'public'::regnamespace"
+        " AND has_table_privilege(oid, 'TRUNCATE, TRIGGER, REFERENCES'))",
+    ),
+    (
+        "writes what triggers and migrations alone write",
+        "EXISTS (SELECT FROM pg_class WHERE relname = ANY (%(kept)s)"
+        " AND relnamespace = 'public'::regnamespace"
+        " AND has_table_privilege(oid, 'INSERT, UPDATE, DELETE'))",
+    ),
+    (
+        "keeps large objects",
+        "has_function_privilege('pg_catalog.lo_creat(integer)', 'EXECUTE')"
+        " OR has_function_privilege('pg_catalog.lo_create(oid)', 'EXECUTE')"
+        " OR has_function_privilege('pg_catalog.lo_from_bytea(oid, bytea)', 'EXECUTE')",
+    ),
+    (
+        "switches triggers off",
+        "has_parameter_privilege('session_replication_role', 'SET')",
+    ),
+)
+
+CONDITIONS = ", ".join(f"({condition})" for _, condition in EXCESS)
+EXCESS_OF_ROLE = f"SELECT rolname, {CONDITIONS} FROM pg_roles me WHERE rolname = current_user"  # noqa: S608
 
 
-def tell_of_owned_tables() -> None:
-    """Logs where the role that serves requests could change the schema: a warning in production.
+def warn_of_rights() -> None:
+    """Logs, in production, what the role that serves requests may do and should not.
 
-    Nothing of it is kept open, as above.
+    Elsewhere one role does all. Nothing of it is kept open, as above.
     """
+    if not settings.PRODUCTION:
+        return
     try:
         with connection.cursor() as cursor:
-            cursor.execute(TABLES_OWNED)
-            role, tables = cursor.fetchone()
-    except Error:
+            cursor.execute(EXCESS_OF_ROLE, {"kept": list(KEPT_TABLES)})
+            role, *may = cursor.fetchone()
+    except OperationalError:
         # That it does not answer has been said.
         return
     finally:
         connection.close()
-    if tables:
-        log.log(
-            logging.WARNING if settings.PRODUCTION else logging.INFO,
-            "The role that serves requests, %s, owns %d tables, so it could change them:"
-            " docs/operations.md has how another one migrates.",
+    if any(may):
+        log.warning(
+            "The role that serves requests, %s, may do more than it should: it %s."
+            " docs/operations.md has its rights, and `make roles` sets them.",
             role,
-            tables,
+            "; ".join(what for (what, _), so in zip(EXCESS, may, strict=True) if so),
         )

@@ -50,10 +50,13 @@ ORDER BY nspname, relname
 """
 
 
-# A dump does not tell whose the database was; the service's role must own what it migrates.
-OWNER_AS_OF_TABLES = """
+# A dump does not tell whose the database was, nor who may do what in it. A new one lets everybody
+# make temporary tables, which stand before others of their names.
+DATABASE_AS_BEFORE = """
 SELECT format('ALTER DATABASE %I OWNER TO %I', current_database(), tableowner)
 FROM pg_tables WHERE tablename = 'django_migrations'
+\\gexec
+SELECT format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database())
 \\gexec
 """
 
@@ -166,7 +169,7 @@ def fill(database: str, file: IO[bytes]) -> None:
     program = at_server("pg_restore", "--exit-on-error", f"--dbname={database}")
     if subprocess.run(program, stdin=file).returncode != 0:
         raise SystemExit("The dump cannot be restored; see above.")
-    ask(OWNER_AS_OF_TABLES, database)
+    ask(DATABASE_AS_BEFORE, database)
     # Without statistics the first hours' plans would be those of empty tables.
     ask("SET statement_timeout = 0; ANALYZE;", database)
 

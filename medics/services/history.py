@@ -4,11 +4,11 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Model
-from django.utils import timezone
+from psycopg2.extras import Json
 
 from _tetradx.origin import current_origin
 
-from ..models import Action, Change
+from ..models import Action
 
 
 @contextmanager
@@ -26,18 +26,19 @@ def forgetting() -> Iterator[None]:
 def write_down(action: Action, model: type[Model], row_id: str = "", **what: Any) -> None:
     """A line that no trigger writes: what somebody did to the data by a command.
 
-    `row_id` is left out where it was done to many.
+    `row_id` is left out where it was done to many. Raises ProgrammingError where the role of the
+    database does not own the history, of whatever is no export.
     """
     origin = current_origin.get()
-    table = model._meta.db_table
-    Change.objects.create(
-        changed_at=timezone.now(),
-        changed_by_id=origin.user_id if origin else None,
-        request_id=origin.id if origin else "",
-        action=action,
-        row_table=table,
-        row_id=row_id,
-        subject_table=table,
-        subject_id=row_id,
-        new=what,
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT medics_write_down(%s, %s, %s, %s, %s, %s)",
+            [
+                action.value,
+                origin.user_id if origin else None,
+                origin.id if origin else "",
+                model._meta.db_table,
+                row_id,
+                Json(what),
+            ],
+        )

@@ -3,7 +3,7 @@ import logging
 import pytest
 from django.db import connection
 
-from _tetradx.connections import tell_of_owned_tables, warn_of_too_few
+from _tetradx.connections import warn_of_rights, warn_of_too_few
 from tests.served import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,21 +46,25 @@ def test_a_database_that_is_away_does_not_stop_the_start(caplog, monkeypatch):
     assert caplog.messages == ["The database does not answer yet: OperationalError"]
 
 
-@pytest.mark.parametrize(("production", "level"), [(True, "WARNING"), (False, "INFO")])
-def test_a_role_that_could_change_the_tables_is_told_of(caplog, settings, production, level):
-    settings.PRODUCTION = production
+def test_a_role_that_may_do_more_than_it_should_is_warned_of_in_production(caplog, settings):
+    warn_of_rights()
+    assert not caplog.records
 
-    with caplog.at_level(logging.INFO, "tetradx.database"):
-        tell_of_owned_tables()
+    settings.PRODUCTION = True
+    warn_of_rights()
 
     [line] = caplog.records
-    assert line.levelname == level
-    assert f"The role that serves requests, {connection.settings_dict['USER']}, owns" in caplog.text
+    assert line.levelname == "WARNING"
+    role = connection.settings_dict["USER"]
+    assert f"The role that serves requests, {role}, may do more than it should" in caplog.text
+    assert "it is a superuser; " in caplog.text
+    assert "owns tables; " in caplog.text
     assert connection.connection is None
 
 
-def test_of_a_database_that_is_away_nothing_more_is_told(caplog, monkeypatch):
+def test_of_a_database_that_is_away_nothing_more_is_told(caplog, monkeypatch, settings):
+    settings.PRODUCTION = True
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
-    tell_of_owned_tables()
+    warn_of_rights()
     assert not caplog.records
