@@ -1,7 +1,10 @@
 import re
 from base64 import b32encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from textwrap import wrap
+from traceback import walk_tb
 from typing import Any
 
 import segno
@@ -10,7 +13,8 @@ from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.views import PasswordChangeView, RedirectURLMixin, redirect_to_login
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
@@ -134,6 +138,34 @@ class AutocompleteView(AutocompleteJsonView):
         return {"id": str(getattr(obj, to_field_name)), "text": label(obj)}
 
 
+def refuse_nul(request: HttpRequest) -> None:
+    """Raises BadRequest where the address holds what PostgreSQL's text has no place for.
+
+    In a form it is the field's error.
+    """
+    values = [value for name in request.GET for value in (name, *request.GET.getlist(name))]
+    if any("\0" in text for text in (request.path, *values)):
+        raise BadRequest("The address holds a NUL.")
+
+
+@contextmanager
+def bad_values_are_bad_requests() -> Iterator[None]:
+    """What a column cannot take (a word for a number, an offset of a day) is the sender's fault.
+
+    Django's admin hands the values of an address, and the rows ticked in a list, to the ORM as they
+    came. A ValueError that is not the ORM's is a fault of ours.
+    """
+    try:
+        yield
+    except (DataError, OverflowError, ValidationError) as error:
+        raise BadRequest("A value is out of range.") from error
+    except ValueError as error:
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        if not frame.f_globals["__name__"].startswith("django.db."):
+            raise
+        raise BadRequest("A value is not of its kind.") from error
+
+
 class AdminSite(admin.AdminSite):
     site_header = site_title = "tetraDX"
     index_title = "Administration"
@@ -142,10 +174,11 @@ class AdminSite(admin.AdminSite):
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Sends people who have yet to show a code, or to change their password, to the page where
-        they do."""
+        they do. Raises BadRequest where an address holds what no column can."""
 
         @wraps(view)
         def first_things_first(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+            refuse_nul(request)
             if self.has_permission(request):
                 page = request.resolver_match.url_name
                 if page not in OPEN_WITHOUT_CODE and second_factor.is_due(request):
@@ -154,7 +187,10 @@ class AdminSite(admin.AdminSite):
                     )
                 if page not in OPEN_UNTIL_CHANGED and request.user.must_change_password:
                     return redirect("admin:password_change")
-            return view(request, *args, **kwargs)
+            with bad_values_are_bad_requests():
+                response = view(request, *args, **kwargs)
+                # Here, since forms ask the database for what they show only then.
+                return response.render() if hasattr(response, "render") else response
 
         return super().admin_view(first_things_first, cacheable)
 

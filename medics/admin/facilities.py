@@ -6,11 +6,13 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from rest_framework.exceptions import ValidationError
 
 from authentication.admin import ConflictAdmin
 from authentication.models import User
 
 from ..models import Facility, FacilityBranch
+from ..services.facilities import refuse_known_facility
 from .base import UniqueNamesFormSet, list_link
 from .history import HistoryMixin
 
@@ -32,6 +34,16 @@ class FacilityForm(forms.ModelForm):
             "Whom you choose here takes over from whoever it was."
         }
         error_messages = {"admin": {"unique": "This person administers another facility already."}}
+
+    def clean_name(self) -> str:
+        """One that is kept is not asked about: a database of before may hold it twice."""
+        name = self.cleaned_data["name"]
+        if name.lower() != self.instance.name.lower():
+            try:
+                refuse_known_facility(name)
+            except ValidationError as error:
+                raise forms.ValidationError(error.detail["name"]) from None
+        return name
 
     def clean_admin(self) -> User | None:
         chosen = self.cleaned_data["admin"]

@@ -1,5 +1,6 @@
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
+from rest_framework.exceptions import ValidationError
 
 from _tetradx.exceptions import Conflict, refuse_duplicate
 from authentication.models import User, UserType
@@ -28,6 +29,20 @@ def deactivate_branch(*, branch: FacilityBranch) -> None:
     branch.is_active = False
 
 
+def refuse_known_facility(name: str) -> None:
+    """Raises ValidationError under `name` where a facility is named so, case aside.
+
+    The public list could not tell the two apart. No constraint says so, since a database of before
+    may hold such; until the transaction ends nobody else gets an answer about this name.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(lower(%s), 0))", [f"facility {name}"]
+        )
+    if Facility.objects.filter(name__iexact=name).exists():
+        raise ValidationError({"name": ["A facility with this name already exists."]})
+
+
 @transaction.atomic
 def create_facility(
     *, name: str, branch_names: list[str], admin_name: str, admin_phone: str, admin_password: str
@@ -36,6 +51,7 @@ def create_facility(
 
     Raises ValidationError under `phone_number` or `name` where one is taken.
     """
+    refuse_known_facility(name)
     admin = create_account(
         full_name=admin_name,
         phone_number=admin_phone,

@@ -1,16 +1,20 @@
 """Every list and page of the admin site, a new model's among them."""
 
 from datetime import timedelta
+from unittest import mock
+from urllib.parse import quote as percent_encoded
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from authentication.models import Session, User
+from medics.admin.facilities import FacilityAdmin
 from medics.models import Facility, HistoryEntry, Patient, Referral, Test, TestType
 from tests.factories import (
     FacilityBranchFactory,
@@ -59,6 +63,13 @@ def make_history_entry():
 def make_group():
     return Group.objects.create(name=f"Group {Group.objects.count()}")
 
+
+AUTOCOMPLETE = {
+    "app_label": "medics",
+    "model_name": "testtype",
+    "field_name": "facility",
+    "term": "",
+}
 
 # How a row of each registered model comes to be, and what finds it in the list's search.
 MODELS = {
@@ -155,6 +166,75 @@ def test_search_takes_any_text(superuser, model):
     for text in ("%", "'\"\\", "+233 (0)", "-", "0" * 300, "ünï", "a b  c"):
         response = superuser.get(url_of(model, "changelist"), {"q": text})
         assert response.status_code == 200
+
+
+# A word where none is due, text that PostgreSQL has no place for, an offset and a number that no
+# column holds.
+BAD = ["abc", "\x00", "2026-01-01 00:00:00-23:59", "9" * 30]
+
+
+def status_of(send, *args) -> int:
+    """With a transaction of its own, which an error of the database would end."""
+    with transaction.atomic():
+        response = send(*args)
+        transaction.set_rollback(True)
+    return response.status_code
+
+
+@every_model
+@pytest.mark.parametrize("bad", BAD)
+def test_no_address_is_a_failure(superuser, model, bad):
+    """The client raises what would be a 500."""
+    row = MODELS[model][0]()
+    names = [field.attname for field in model._meta.fields]
+    names += [field.name for field in model._meta.many_to_many]
+    listing, adding = url_of(model, "changelist"), url_of(model, "add")
+    times = [name for name in names if name.endswith("_at")]
+    lookups = [*names, *(f"{name}__{lookup}" for name in times for lookup in ("gte", "year"))]
+    own = [filter_spec.parameter_name for filter_spec in model_filters(model)]
+
+    for name in [*lookups, *own, "q", "p", "o", "all", "_to_field", f"name{bad}"]:
+        assert status_of(superuser.get, listing, {name: bad}) in {200, 302, 400}, name
+    for name in names:
+        assert status_of(superuser.get, adding, {name: bad}) in {200, 400, 403}, name
+    for page in ("history", "change", "delete"):
+        url = url_of(model, page, quote(str(row.pk))).replace(str(row.pk), percent_encoded(bad))
+        assert status_of(superuser.get, url) in {200, 302, 400, 403, 404}, page
+        here = url_of(model, page, row.pk)
+        assert status_of(superuser.get, here, {"_to_field": bad}) in {200, 302, 400, 403}, page
+    for action in ("delete_selected", "end_sessions", bad):
+        chosen = {"action": action, "_selected_action": [bad], "index": 0}
+        assert status_of(superuser.post, listing, chosen) in {200, 302, 400, 403}, action
+
+
+def model_filters(model) -> list:
+    filters = admin.site._registry[model].list_filter
+    return [each for each in filters if hasattr(each, "parameter_name")]
+
+
+@pytest.mark.parametrize(
+    ("url", "query"),
+    [
+        ("/admin/medics/facility/", {"name": "\x00"}),
+        ("/admin/medics/facility/a\x00b/history/", {}),
+        ("/admin/medics/patient/", {"created_at__gte": "2026-01-01 00:00:00-23:59"}),
+        ("/admin/medics/test/add/", {"test_type": "abc"}),
+        ("/admin/autocomplete/", {**AUTOCOMPLETE, "term": "\x00"}),
+        ("/admin/autocomplete/", {**AUTOCOMPLETE, "app_label": "\x00"}),
+        ("/admin/authentication/user/branches/", {"facility": "\x00"}),
+    ],
+)
+def test_what_no_column_can_take_is_a_bad_request(superuser, url, query):
+    assert status_of(superuser.get, url, query) == 400
+
+
+def test_a_fault_of_ours_stays_one(superuser, monkeypatch):
+    """It must reach the alert on answers of 500."""
+    for error in (ValueError, TypeError, KeyError):
+        monkeypatch.setattr(FacilityAdmin, "open_branches", mock.Mock(side_effect=error))
+        make_facility()
+        with pytest.raises(error):
+            superuser.get(url_of(Facility, "changelist"))
 
 
 @every_model

@@ -3,6 +3,7 @@ from django.urls import reverse
 
 from medics.models import Facility, FacilityBranch
 from tests.admin.pages import errors_on, filled_in
+from tests.at_once import at_once
 from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
 
 ADD = "/admin/medics/facility/add/"
@@ -29,6 +30,39 @@ def test_a_facility_is_added_with_its_branches_and_administrator(superuser, efua
     ridge = Facility.objects.get(name="Ridge Laboratory")
     assert ridge.admin == efua
     assert set(ridge.branches.values_list("name", "is_active")) == {("Osu", True), ("Tema", True)}
+
+
+@pytest.mark.parametrize("name", ["Korle Laboratory", "KORLE laboratory ", "korle laboratory"])
+def test_a_facility_named_as_another_is_refused(superuser, laboratory, name):
+    """The public list could not tell them apart."""
+    other = FacilityFactory(name="Ridge")
+    renamed = filled_in(superuser, page_of(other), name=name)
+
+    for response in (
+        superuser.post(ADD, new_facility(name=name)),
+        superuser.post(page_of(other), renamed),
+    ):
+        assert errors_on(response) == {"name": ["A facility with this name already exists."]}
+    assert set(Facility.objects.values_list("name", flat=True)) == {"Korle Laboratory", "Ridge"}
+
+
+def test_one_of_two_namesakes_of_before_can_be_changed_and_renamed(superuser, laboratory):
+    FacilityFactory(name="KORLE LABORATORY")
+
+    for name in ("Korle laboratory", "Korle Bu"):
+        data = filled_in(superuser, page_of(laboratory), name=name)
+        assert superuser.post(page_of(laboratory), data).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_facilities_of_one_name_made_at_once_one_is_refused(root, browser):
+    answers = at_once(
+        lambda name: browser(root).post(ADD, new_facility(name=name)).status_code,
+        ["Ridge", "RIDGE"],
+    )
+
+    assert sorted(answers) == [200, 302]
+    assert Facility.objects.count() == 1
 
 
 def test_two_new_branches_of_one_name_are_refused(superuser):

@@ -65,6 +65,17 @@ def test_a_facility_is_made_with_branches_and_administrator(create_facility):
     assert not facility.admin.is_staff
 
 
+@pytest.mark.parametrize("name", ["Korle Laboratory", "KORLE LABORATORY"])
+def test_a_facility_named_as_another_is_refused(create_facility, name):
+    create_facility()
+
+    with pytest.raises(CommandError, match="name: A facility with this name already exists"):
+        create_facility(name=name, admin_name="Yaw Darko", admin_phone="0207654321")
+
+    assert Facility.objects.count() == 1
+    assert not User.objects.filter(full_name="Yaw Darko").exists()
+
+
 def test_what_was_made_is_printed_without_the_password(create_facility):
     output = create_facility()
 
