@@ -1,5 +1,6 @@
 """Pages of a list, by number or by cursor, in SQL: a page reads the rows that it shows."""
 
+from itertools import takewhile
 from math import ceil
 from typing import Any, NamedTuple, Protocol
 
@@ -80,8 +81,16 @@ def paginate(
     page_number: int,
     page_size: int,
     cursor: str | None = None,
+    unsettled: list[str] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The rows of one page, and what `PaginationSerializer` describes."""
+    """The rows of one page, and what `PaginationSerializer` describes.
+
+    `unsettled` are two values of the first column between which a row could still come before one
+    that is there. The page stops short of such rows, and its cursor finds them later, so that a
+    walk to the end misses none.
+    """
+    position: list[str] | None = None
+    backwards = False
     total_pages = max(1, ceil(total / page_size))
     if cursor is None:
         current_page = min(page_number, total_pages)
@@ -99,18 +108,20 @@ def paginate(
         has_previous, has_next = (has_more, bool(rows)) if backwards else (bool(rows), has_more)
         if backwards:
             rows.reverse()
+    end = rows[-1].position if rows else None
+    if unsettled and not backwards and len(settled := before(unsettled, rows)) < len(rows):
+        rows, has_next = settled, True
+        end = rows[-1].position if rows else position or [unsettled[0], ""]
     return [row.shown for row in rows], {
         "current_page": current_page,
         "page_size": page_size,
         "total_pages": total_pages,
         "total_referrals": total,
         "has_next": has_next,
-        "has_previous": has_previous,
-        "next_cursor": cursor_at(rows[-1], ordering, backwards=False)
-        if rows and has_next
-        else None,
+        "has_previous": has_previous and (cursor is None or bool(rows)),
+        "next_cursor": cursor_at(end, ordering, backwards=False) if end and has_next else None,
         "previous_cursor": (
-            cursor_at(rows[0], ordering, backwards=True) if rows and has_previous else None
+            cursor_at(rows[0].position, ordering, backwards=True) if rows and has_previous else None
         ),
         "total_is_capped": total_is_capped,
     }
@@ -130,8 +141,13 @@ def numbered_rows(fetch: FetchRows, start: int, size: int, total: int | None) ->
     return fetch(limit=size, offset=after_page, backwards=True)[::-1]
 
 
-def cursor_at(row: Row, ordering: Ordering, *, backwards: bool) -> str:
-    return signing.dumps([*ordering, backwards, row.position], salt=__name__)
+def before(unsettled: list[str], rows: list[Row]) -> list[Row]:
+    since, until = unsettled
+    return list(takewhile(lambda row: not since <= row.position[0] <= until, rows))
+
+
+def cursor_at(position: list[str], ordering: Ordering, *, backwards: bool) -> str:
+    return signing.dumps([*ordering, backwards, position], salt=__name__)
 
 
 def read_cursor(cursor: str, ordering: Ordering) -> tuple[bool, list[str]]:

@@ -202,6 +202,20 @@ SORTED_BY = {
 }
 
 
+# The moments from and to which a referral could still appear before one that is there: from the
+# begin of the oldest open transaction that has written anything, before which none of its own is
+# dated; and no further than clocks differ, for one that is dated ahead waits for nobody.
+UNSETTLED = f"""
+    SELECT ARRAY[
+        {iso_time("least(statement_timestamp(), min(xact_start))")},
+        {iso_time("(statement_timestamp() + interval '1 minute')")}
+    ]
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend'
+        AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+"""
+
+
 class ReferralList:
     """The referrals of a scope that search and filters leave."""
 
@@ -211,6 +225,7 @@ class ReferralList:
         self.status: TestStatus | None = None
         self.terms: list[str] = []
         self.values: dict[str, Any] = {"user": user.pk}
+        self.unsettled: list[str] | None = None
 
     def filter(
         self,
@@ -271,15 +286,24 @@ class ReferralList:
             terms["r.patient_name_upper LIKE upper(%(like)s)"] = True
         self.terms.append(any_of(terms))
 
-    def totals(self) -> tuple[dict[str, int], bool]:
-        """The number of referrals, all and by status; and whether there are more than counted."""
+    def totals(self, ordering: Ordering) -> tuple[dict[str, int], bool]:
+        """The number of referrals, all and by status; and whether there are more than counted.
+
+        For a list that goes upwards in time it also finds out which rows are `unsettled`: that must
+        be known before the rows are read.
+        """
         is_searched = self.terms or self.source != "medics_referral"
+        sql = self._counting_sql() if is_searched else self._summing_sql()
+        goes_up_in_time = ordering == Ordering("time", descending=False)
+        unsettled = f"({UNSETTLED})" if goes_up_in_time else "NULL"
         counts: Counter[str] = Counter()
         is_capped = False
-        for status, number, is_beyond in rows_of(
-            self._counting_sql() if is_searched else self._summing_sql(),
+        rows = rows_of(
+            f"SELECT counted.*, {unsettled} FROM ({sql}) AS counted",
             {**self.values, "most": MOST_COUNTED},
-        ):
+        )
+        self.unsettled = rows[0][-1] if rows else None
+        for status, number, is_beyond, _ in rows:
             counts[status] += 0 if is_beyond else number
             is_capped |= is_beyond
         totals = {

@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -34,10 +35,15 @@ class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
         return self.filter(is_active=True)
 
     def kept_active(self, branch_id: int) -> "FacilityBranch | None":
-        """The active branch of that id, which nobody can close until this transaction ends."""
+        """The active branch of that id, which nobody can close until this transaction ends.
+
+        With `kept_at`, the time of the database, which is one for all processes.
+        """
         # Django cannot lock FOR SHARE, and any stronger lock would have referrals wait in line.
         [*found] = self.raw(
-            "SELECT * FROM medics_facilitybranch WHERE id = %s AND is_active FOR SHARE", [branch_id]
+            "SELECT *, clock_timestamp() AS kept_at FROM medics_facilitybranch"
+            " WHERE id = %s AND is_active FOR SHARE",
+            [branch_id],
         )
         return found[0] if found else None
 
@@ -52,6 +58,9 @@ class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
 
 
 class FacilityBranch(models.Model):
+    # Of one that kept_active gave.
+    kept_at: datetime
+
     facility = models.ForeignKey(Facility, on_delete=models.PROTECT, related_name="branches")
     name = models.CharField(max_length=255)
     is_active = models.BooleanField(

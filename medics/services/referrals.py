@@ -45,6 +45,8 @@ def create_referral(
             practitioner=practitioner,
         ),
         referred_by=practitioner,
+        # Never before this transaction began, by the clock that tells lists so.
+        referred_at=branch.kept_at,
         clinical_notes=clinical_notes,
         test_ids=sorted(tests),
     )

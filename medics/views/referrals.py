@@ -187,11 +187,11 @@ class ReferralListView(APIView):
         )
         if query.get("search_query"):
             referrals.search(query["search_query"])
-        totals, total_is_capped = referrals.totals()
         ordering = Ordering(
             name="doctor" if query.get("sort_by") in {"doctor", "name"} else "time",
             descending=query.get("sort_type") != "asc",
         )
+        totals, total_is_capped = referrals.totals(ordering)
         page, pagination = paginate(
             partial(referrals.rows, ordering),
             ordering=ordering,
@@ -200,6 +200,7 @@ class ReferralListView(APIView):
             page_number=query["page_number"],
             page_size=query["page_size"],
             cursor=query.get("cursor"),
+            unsettled=referrals.unsettled,
         )
         log_reading(self.request, referrals=[row["referral_id"] for row in page])
         return Response({"referrals": page, "data_summary": totals, "pagination": pagination})

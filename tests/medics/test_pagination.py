@@ -1,13 +1,18 @@
 import itertools
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from django.core import signing
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from medics.models import Referral
+from medics.services.referrals import create_referral
 from tests.factories import PatientFactory, PractitionerFactory, ReferralFactory
 from tests.statements import statements
 
@@ -309,6 +314,105 @@ def test_rows_added_during_a_walk_in_any_order_neither_repeat_nor_skip_one(
     found = flat(walk(listed_by_kofi, between=add, page_size=4, **sort))
     assert len(found) == len(set(found))
     assert before <= set(found)
+
+
+UPWARDS = {"sort_by": "time", "sort_type": "asc"}
+
+
+@pytest.fixture
+def late(ama, branch, blood_count):
+    """A referral that is committed only when the block ends: made before what is made in it."""
+
+    @contextmanager
+    def late():
+        made, go_on = Event(), Event()
+
+        def refer():
+            try:
+                with transaction.atomic():
+                    referral = create_referral(
+                        practitioner=ama,
+                        branch_id=branch.id,
+                        test_ids=[blood_count.id],
+                        patient_full_name_or_id="Late",
+                    )
+                    made.set()
+                    go_on.wait(30)
+                    return referral.id
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(1) as thread:
+            referring = thread.submit(refer)
+            assert made.wait(30)
+            found = []
+            yield found
+            go_on.set()
+            found.append(referring.result())
+
+    return late
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first_page", [{}, {"page_number": 2}])
+@pytest.mark.parametrize("query", [{}, {"search_query": "Osu", "status": "Pending"}])
+def test_a_walk_upwards_misses_none_that_is_committed_late(
+    listed_by_kofi, refer, late, first_page, query
+):
+    def ask(**more):
+        data = listed_by_kofi(page_size=1, **UPWARDS, **query, **more)
+        return ids(data), data["pagination"]["has_next"], data["pagination"]["next_cursor"]
+
+    old = [referral.id for referral in refer(2)]
+    with late() as committed_late:
+        [newer] = refer()
+        walked, cursor = [], None
+        for _ in range(4):
+            page, has_next, cursor = ask(cursor=cursor) if cursor else ask(**first_page)
+            walked += page
+            # It is told to come back, however often it asks.
+            assert has_next
+        assert walked == (old[1:] if first_page else old)
+    while cursor:
+        page, has_next, cursor = ask(cursor=cursor)
+        walked += page
+        assert has_next is (cursor is not None)
+    assert walked[-2:] == [*committed_late, newer.id]
+    assert len(walked) == (3 if first_page else 4)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_walk_upwards_begins_where_nothing_is_certain_yet(listed_by_kofi, refer, late):
+    with late() as committed_late:
+        newer = [referral.id for referral in refer(2, referred_at=timezone.now())]
+        data = listed_by_kofi(**UPWARDS)
+        assert ids(data) == []
+        cursor = data["pagination"]["next_cursor"]
+        # Downwards, and where others are elsewhere at work, all that is there is shown at once.
+        assert set(ids(listed_by_kofi())) == set(newer)
+        assert set(ids(listed_by_kofi(sort_by="doctor", sort_type="asc"))) == set(newer)
+    rest = listed_by_kofi(cursor=cursor, **UPWARDS)
+    assert ids(rest) == [*committed_late, *sorted(newer)]
+    assert rest["pagination"]["has_next"] is False
+
+
+def test_a_walk_upwards_ends_also_with_a_referral_that_is_dated_ahead(listed_by_kofi, refer):
+    made = [*refer(2), *refer(referred_at=timezone.now() + timedelta(days=1))]
+    pages = walk(listed_by_kofi, page_size=1, **UPWARDS)
+    assert flat(pages) == [referral.id for referral in made]
+
+
+def test_a_walk_upwards_takes_no_more_statements(listed_by_kofi, refer):
+    refer(3)
+    with statements() as sent:
+        cursor = listed_by_kofi(page_size=1, **UPWARDS)["pagination"]["next_cursor"]
+    assert len(sent) == 3
+    with statements() as sent:
+        listed_by_kofi(page_size=1, cursor=cursor, **UPWARDS)
+    assert len(sent) == 3
+    with statements() as sent:
+        listed_by_kofi(page_size=1)
+    assert not any("pg_stat_activity" in sql for sql in sent)
 
 
 def test_a_walk_keeps_to_search_and_filters(listed, ama, branch, refer):
