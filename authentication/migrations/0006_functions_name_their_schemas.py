@@ -17,7 +17,7 @@ def each(change: str) -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("authentication", "0003_tries")]
+    dependencies = [("authentication", "0005_key_follows_number")]
 
     operations = [
         migrations.RunSQL(

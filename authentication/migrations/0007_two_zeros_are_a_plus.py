@@ -16,7 +16,7 @@ def renew_keys(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("authentication", "0005_key_follows_number")]
+    dependencies = [("authentication", "0006_functions_name_their_schemas")]
 
     operations = [
         migrations.RunPython(renew_keys, migrations.RunPython.noop, elidable=True),

@@ -324,7 +324,7 @@ UNDO = "\n".join(
 class Migration(migrations.Migration):
     dependencies = [
         ("authentication", "0006_functions_name_their_schemas"),
-        ("medics", "0008_history_is_searched"),
+        ("medics", "0011_patients_are_corrected"),
     ]
 
     operations = [migrations.RunSQL(DO, UNDO)]
