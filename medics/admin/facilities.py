@@ -36,6 +36,8 @@ class FacilityForm(forms.ModelForm):
     def clean_admin(self) -> User | None:
         chosen = self.cleaned_data["admin"]
         if chosen is not None:
+            # Nobody gives this person another place of work until the form is saved.
+            User.objects.select_for_update().get(pk=chosen.pk)
             elsewhere = chosen.branch_assignments.exclude(branch__facility=self.instance.pk)
             assignment = elsewhere.select_related("branch__facility").first()
             if assignment is not None:

@@ -77,11 +77,12 @@ def set_place_of_work(
     if facility is not None and administers:
         left = left.exclude(pk=facility.pk)
     left.update(admin=None)
+    # Before the rest: nobody administers a facility who works at another.
+    user.branch_assignments.exclude(branch__in=branches).delete()
     if facility is not None and administers:
         vacant = Facility.objects.filter(Q(admin=None) | Q(admin=user), pk=facility.pk)
         if not vacant.update(admin=user):
             raise Conflict
-    user.branch_assignments.exclude(branch__in=branches).delete()
     BranchTechnician.objects.bulk_create(
         (BranchTechnician(user=user, branch=branch) for branch in branches),
         ignore_conflicts=True,

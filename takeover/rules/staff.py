@@ -1,5 +1,6 @@
-"""Somebody who works at one facility keeps the assignments there. Each other assignment is given
-to a disabled stand-in, so that the row stays and opens nobody a door.
+"""Somebody who works at one facility keeps the assignments there; who administers one, those
+there. Each other assignment is given to a disabled stand-in, so that the row stays and opens
+nobody a door.
 """
 
 from .facilities import THE_BRANCH
@@ -20,12 +21,12 @@ STAFF: tuple[Rule | Prepare, ...] = (
         SELECT assignment.id, person.id AS user_id, person.full_name,
             branch.facility_id, branch.made AS nowhere, assignment.assigned_at,
             facility.made AS unassigned,
-            coalesce(facility.admin_id = person.id, false) AS administered,
-            assignment.user_id AS named_user_id
+            administered.id AS administers, assignment.user_id AS named_user_id
         FROM predecessor_branch_technician assignment
         JOIN predecessor_facility_branch branch ON branch.id = assignment.branch_id
         JOIN predecessor_facility facility ON facility.id = branch.facility_id
         LEFT JOIN predecessor_user person ON person.id = assignment.user_id
+        LEFT JOIN predecessor_facility administered ON administered.admin_id = person.id
         """,
     ),
     Prepare(
@@ -34,12 +35,11 @@ STAFF: tuple[Rule | Prepare, ...] = (
         SELECT id, full_name, chosen, facility_id, named_user_id, user_id,
             md5(concat('assignment ', id))::uuid AS stand_in_id,
             CASE WHEN user_id IS NULL THEN 'nobody' WHEN nowhere THEN 'nowhere'
-                WHEN decided OR unassigned THEN 'decided' ELSE 'open' END AS reason
+                WHEN administers IS NOT NULL OR unassigned THEN 'decided' ELSE 'open' END AS reason
         FROM (
-            SELECT *, first_value(facility_id) OVER theirs AS chosen,
-                bool_or(administered) OVER (PARTITION BY user_id) AS decided
+            SELECT *, coalesce(administers, first_value(facility_id) OVER theirs) AS chosen
             FROM predecessor_workplace
-            WINDOW theirs AS (PARTITION BY user_id ORDER BY administered DESC, unassigned,
+            WINDOW theirs AS (PARTITION BY user_id ORDER BY unassigned,
                 extract(epoch FROM assigned_at)
                 * CASE %(technician_of_two)s WHEN 'earliest' THEN 1 ELSE -1 END, id)
         ) placed
