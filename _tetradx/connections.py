@@ -111,6 +111,9 @@ def warn_of_rights() -> None:
     except OperationalError:
         # That it does not answer has been said.
         return
+    except Error as error:
+        log.warning("What the role may do could not be asked: %s", type(error).__name__)
+        return
     finally:
         connection.close()
     if any(may):

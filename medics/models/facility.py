@@ -89,7 +89,7 @@ class FacilityBranch(models.Model):
 class BranchTechnician(models.Model):
     """The assignment of a member of staff, of whatever role, to a branch.
 
-    The database refuses branches of two facilities for one person.
+    The database refuses branches of two facilities for one person, the one administered included.
     """
 
     user = models.ForeignKey(

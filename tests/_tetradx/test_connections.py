@@ -68,3 +68,10 @@ def test_of_a_database_that_is_away_nothing_more_is_told(caplog, monkeypatch, se
     monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
     warn_of_rights()
     assert not caplog.records
+
+
+def test_what_cannot_be_asked_does_not_stop_the_start(caplog, monkeypatch, settings):
+    settings.PRODUCTION = True
+    monkeypatch.setattr("_tetradx.connections.EXCESS_OF_ROLE", "SELECT nobody_has_this()")
+    warn_of_rights()
+    assert caplog.messages == ["What the role may do could not be asked: ProgrammingError"]

@@ -2,8 +2,9 @@ import pytest
 from django.urls import reverse
 
 from medics.models import Facility, FacilityBranch
+from medics.services.facilities import set_place_of_work
 from tests.admin.pages import errors_on, filled_in
-from tests.at_once import at_once
+from tests.at_once import at_once, while_open
 from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
 
 ADD = "/admin/medics/facility/add/"
@@ -154,3 +155,22 @@ def test_the_page_leads_to_the_lists_of_the_facility(superuser, laboratory, refe
         url = reverse(f"admin:{model}_changelist", query={"facility": laboratory.pk})
         assert f'href="{url}"' in page
         assert superuser.get(url).context["cl"].result_count > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_place_of_work_given_meanwhile_is_an_error_of_the_form(superuser, efua, laboratory):
+    esi, elsewhere = TechnicianFactory(), FacilityBranchFactory()
+    naming = filled_in(superuser, page_of(laboratory), admin=esi.pk)
+
+    response = while_open(
+        lambda: set_place_of_work(
+            user=esi, facility=elsewhere.facility, branches=[elsewhere], administers=False
+        ),
+        lambda: superuser.post(page_of(laboratory), naming),
+    )
+
+    assert errors_on(response) == {
+        "admin": [f"This person works at a branch of {elsewhere.facility}."]
+    }
+    laboratory.refresh_from_db()
+    assert laboratory.admin == efua

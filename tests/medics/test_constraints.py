@@ -181,6 +181,39 @@ def test_an_assignment_cannot_move_to_a_second_facility(kofi, laboratory):
         BranchTechnician.objects.filter(pk=second.pk).update(user=other)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO medics_branchtechnician (user_id, branch_id, is_admin, assigned_at)"
+        " VALUES (%(efua)s, %(elsewhere)s, false, now())",
+        "UPDATE medics_branchtechnician SET user_id = %(efua)s WHERE branch_id = %(elsewhere)s",
+        "UPDATE medics_facility SET admin_id = %(kofi)s WHERE id = %(other)s",
+        "INSERT INTO medics_facility (name, contact_number, created_at, admin_id)"
+        " VALUES ('Ridge', '', now(), %(kofi)s)",
+        "WITH moved AS (UPDATE medics_facility SET admin_id = NULL WHERE admin_id = %(efua)s)"
+        " UPDATE medics_facility SET admin_id = %(kofi)s WHERE id = %(other)s",
+    ],
+)
+def test_who_administers_a_facility_works_at_no_other(efua, kofi, change):
+    elsewhere = TechnicianFactory(branches=[FacilityBranchFactory()]).branch_assignments.get()
+    values = {
+        "efua": efua.pk,
+        "kofi": kofi.pk,
+        "elsewhere": elsewhere.branch_id,
+        "other": elsewhere.branch.facility_id,
+    }
+    with refused_by("one_facility_per_person"), connection.cursor() as cursor:
+        cursor.execute(change, values)
+
+
+def test_who_administers_a_facility_may_work_at_its_branches(efua, kofi, laboratory, branch):
+    BranchTechnician.objects.create(user=efua, branch=branch)
+    Facility.objects.filter(pk=laboratory.pk).update(admin=kofi)
+    laboratory.refresh_from_db()
+    laboratory.save()
+    assert laboratory.admin == kofi
+
+
 def test_who_has_left_one_facility_may_work_at_another(kofi):
     elsewhere = FacilityBranchFactory()
     BranchTechnician.objects.filter(user=kofi).update(branch=elsewhere)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from medics.models import (
     BranchTechnician,
+    Facility,
     Patient,
     Referral,
     ReferralTest,
@@ -19,7 +20,7 @@ from medics.models import (
 )
 from medics.services.history import forgetting
 from medics.services.referrals import set_referral_status, set_test_status
-from tests.factories import FacilityBranchFactory, TechnicianFactory
+from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -297,6 +298,31 @@ def test_of_two_facilities_that_take_on_one_person_at_once_one_does():
     results = at_once([assigning(person, FacilityBranchFactory()) for _ in range(2)])
     assert sorted(results) == ["assigned", "one_facility_per_person"]
     assert person.branch_assignments.count() == 1
+
+
+def naming(person, facility):
+    def name():
+        try:
+            Facility.objects.filter(pk=facility.pk).update(admin=person)
+        except IntegrityError as error:
+            return error.__cause__.diag.constraint_name
+        return "named"
+
+    return name
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_a_person_is_not_named_by_one_facility_while_another_takes_them_on(named_first):
+    person, branch, facility = TechnicianFactory(), FacilityBranchFactory(), FacilityFactory()
+    changes = [naming(person, facility), assigning(person, branch)]
+    first, second = changes if named_first else reversed(changes)
+
+    assert before_the_commit_of(first, second) == "one_facility_per_person"
+    facility.refresh_from_db()
+    assert (facility.admin == person, person.branch_assignments.exists()) == (
+        named_first,
+        not named_first,
+    )
 
 
 def test_a_facility_cannot_take_on_a_person_whom_another_is_taking_on():

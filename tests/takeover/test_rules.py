@@ -281,6 +281,17 @@ class TestStaff:
         assert str(BranchTechnician.objects.get(pk=away).user_id) != working.efua
         assert [row[1] for row in report["technician_beside_own_facility"]] == [str(away)]
 
+    def test_who_administers_a_facility_works_at_no_other(self, add, imported, working):
+        other = add("Facility", name="Other")
+        branch = add("Facility_Branch", name="Other branch", facility_id=other)
+        away = add("Branch_Technician", user_id=working.efua, branch_id=branch)
+
+        report = imported()
+
+        assert not BranchTechnician.objects.get(pk=away).user.is_active
+        assert str(Facility.objects.get(pk=working.laboratory).admin_id) == working.efua
+        assert [row[1] for row in report["technician_beside_own_facility"]] == [str(away)]
+
     def test_an_assignment_of_nobody_or_to_nowhere_opens_no_door(self, add, imported, working):
         nobody = [add("Branch_Technician", user_id=None, branch_id=working.branch) for _ in "12"]
         nowhere = [add("Branch_Technician", user_id=working.kofi, branch_id=None) for _ in "12"]
