@@ -274,7 +274,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # The first hashes; whoever logs in with a hash of another gets a new one.
 PASSWORD_HASHERS = [
     "authentication.hashers.OneAtATimeArgon2Hasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "authentication.hashers.OneAtATimePBKDF2Hasher",
 ]
 if ENVIRONMENT == "test":
     PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")

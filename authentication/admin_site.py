@@ -25,8 +25,7 @@ from _tetradx.client_address import client_address
 
 from . import second_factor
 from .passwords import SAME_PASSWORD, is_same_password
-from .services import change_password
-from .throttles import give_the_try_back, limits_of_login, take_a_try
+from .services import change_password, is_own_password, note_login
 
 # What the password alone opens, and what somebody who is due to change it may open.
 OPEN_WITHOUT_CODE = {"second_factor", "logout", "jsi18n"}
@@ -42,21 +41,31 @@ class LoginForm(AdminAuthenticationForm):
         self.fields["username"].widget.attrs.update(maxlength=MAX_SPELLING_LENGTH, inputmode="tel")
 
     def clean(self) -> Any:
-        """Counts the try as the API counts its own."""
-        limits = limits_of_login(
-            phone_number=self.cleaned_data.get("username", ""),
-            address=client_address(self.request.META if self.request else {}),
-        )
         try:
-            take_a_try(limits)
+            cleaned = super().clean()
         except Throttled as throttled:
             raise ValidationError(str(throttled)) from None
-        cleaned = super().clean()
-        give_the_try_back(limits)
+        user = self.get_user()
+        if user is not None and self.request is not None:
+            note_login(user=user, address=client_address(self.request.META))
         return cleaned
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):
+    def __init__(self, *args: Any, address: str, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.address = address
+
+    def clean_old_password(self) -> str:
+        password = self.cleaned_data["old_password"]
+        try:
+            is_right = is_own_password(user=self.user, password=password, address=self.address)
+        except Throttled as throttled:
+            raise ValidationError(str(throttled)) from None
+        if not is_right:
+            raise ValidationError(self.error_messages["password_incorrect"])
+        return password
+
     def clean(self) -> Any:
         cleaned = super().clean()
         old, new = self.cleaned_data.get("old_password"), self.cleaned_data.get("new_password1")
@@ -67,6 +76,13 @@ class OwnPasswordForm(AdminPasswordChangeForm):
     def save(self, commit: bool = True) -> Any:
         change_password(user=self.user, new_password=self.cleaned_data["new_password1"])
         return self.user
+
+
+class OwnPasswordView(PasswordChangeView):
+    form_class = OwnPasswordForm
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "address": client_address(self.request.META)}
 
 
 class CodeForm(forms.Form):
@@ -205,8 +221,7 @@ class AdminSite(admin.AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         request.current_app = self.name
-        return PasswordChangeView.as_view(
-            form_class=OwnPasswordForm,
+        return OwnPasswordView.as_view(
             success_url=reverse("admin:password_change_done", current_app=self.name),
             extra_context={**self.each_context(request), **(extra_context or {})},
         )(request)

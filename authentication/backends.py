@@ -4,27 +4,52 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
+from _tetradx.client_address import client_address
+
+from .hashers import spend_the_rest
 from .models import User
 from .passwords import spellings_to_check
+from .throttles import give_the_try_back, known_address_key, limits_of_login, take_a_try
 
 
 class PhoneNumberBackend(ModelBackend):
-    """Checks a phone number in any spelling and a password, in the same time for whoever it is."""
+    """Checks a phone number in any spelling and a password, for the API and the admin site alike.
+
+    Each try is counted before the password is looked at: raises Throttled, at the number or from
+    the address. A refusal costs the same hashes whoever has the number, and if nobody has it.
+    """
 
     def authenticate(
         self,
         request: HttpRequest | None,
         username: str | None = None,
         password: str | None = None,
+        *,
+        address: str | None = None,
         **_credentials: Any,
     ) -> User | None:
         if username is None or password is None:
             return None
-        try:
-            user = User.objects.get_by_natural_key(username)
-        except User.DoesNotExist:
-            for spelling in spellings_to_check(password):
+        if address is None:
+            address = client_address(request.META) if request else ""
+        asked = User.objects.find_for_login(
+            phone_number=username,
+            address_key=known_address_key(phone_number=username, address=address),
+        )
+        limits = limits_of_login(
+            phone_number=username, address=address, is_known=asked.is_at_known_address
+        )
+        take_a_try(limits)
+        user = asked.user
+        if user is not None and user.check_password(password) and user.is_active:
+            give_the_try_back(limits)
+            return user
+        for spelling in spellings_to_check(password):
+            if user is None:
                 make_password(spelling)
-            return None
-        is_right = user.check_password(password)
-        return user if is_right and user.is_active else None
+            spend_the_rest(
+                spelling,
+                encoded=user.password if user else None,
+                costliest_older=asked.costliest_older_hash,
+            )
+        return None

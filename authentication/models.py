@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from _tetradx.derived import DerivedCharField, DerivesColumns
 
-from .managers import UserManager
+from .managers import HAS_OLDER_HASH, ITERATIONS, UserManager
 from .passwords import as_compared, spellings_to_check
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
 
@@ -64,6 +64,7 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS = ["full_name"]
 
     class Meta:
+        indexes = [models.Index(ITERATIONS, name="older_hashes", condition=HAS_OLDER_HASH)]
         constraints = [
             models.UniqueConstraint(
                 fields=["phone_number"],
@@ -152,6 +153,26 @@ class Session(models.Model):
             and self.expires_at > timezone.now()
             and self.created_at > earliest_open_login()
         )
+
+
+class KnownAddress(models.Model):
+    """From where a user logged in before: guesses from elsewhere do not keep him out there.
+
+    `authentication.throttles` makes the key, which tells nobody the address.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses")
+    address_key = models.CharField(max_length=64)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "known addresses"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "address_key"], name="unique_known_address")
+        ]
+
+    def __str__(self) -> str:
+        return self.address_key
 
 
 class Try(models.Model):

@@ -5,10 +5,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import authenticate
-from django.contrib.auth.models import update_last_login
 from django.db import transaction
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, ValidationError
 from rest_framework_simplejwt.exceptions import TokenError
 
@@ -17,6 +15,7 @@ from _tetradx.exceptions import refuse_duplicate
 from .models import Session, User
 from .throttles import (
     give_the_try_back,
+    known_address_key,
     limits_of_login,
     limits_of_registration,
     take_a_try,
@@ -49,35 +48,37 @@ def create_account(**fields: Any) -> User:
 def log_in(*, phone_number: str, password: str, address: str) -> tuple[User, RefreshToken] | None:
     """Opens a session. None where the number, the password or the account is not good.
 
-    Raises Throttled where too many tries came before, at the number or from the address. Django's
-    backend hashes the password also where nobody has the number, so that the time that an answer
-    takes does not tell who is registered.
+    Raises Throttled where too many tries came before, at the number or from the address.
     """
-    limits = limits_of_login(phone_number=phone_number, address=address)
-    take_a_try(limits)
-    checked = authenticate(username=phone_number, password=password)
-    login = open_checked_session(checked, password=password) if checked else None
-    if login:
-        give_the_try_back(limits)
-    return login
+    checked = authenticate(username=phone_number, password=password, address=address)
+    if checked is None:
+        return None
+    return open_checked_session(checked, password=password, address=address)
 
 
 @transaction.atomic
-def open_checked_session(checked: User, *, password: str) -> tuple[User, RefreshToken] | None:
+def open_checked_session(
+    checked: User, *, password: str, address: str
+) -> tuple[User, RefreshToken] | None:
     """None where the user was changed or disabled since the password was checked.
 
     Such a change ends all sessions; it must not miss this one, which waits for it at the user's
     row.
     """
-    same = User.objects.filter(pk=checked.pk, password=checked.password, is_active=True)
-    if same.update(last_login=timezone.now()):
+    if note_login(user=checked, address=address):
         return checked, open_session(user=checked)
     # Another login may just have renewed an old hash of the same password.
     user = User.objects.select_for_update().filter(pk=checked.pk).first()
     if user is None or not (user.is_active and user.check_password(password)):
         return None
-    update_last_login(User, user)
+    note_login(user=user, address=address)
     return user, open_session(user=user)
+
+
+def note_login(*, user: User, address: str) -> bool:
+    """False where the user was changed or disabled since `user` was read."""
+    address_key = known_address_key(phone_number=user.phone_number, address=address)
+    return User.objects.note_login(user, address_key=address_key)
 
 
 def open_session(*, user: User) -> RefreshToken:

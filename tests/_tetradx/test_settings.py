@@ -220,10 +220,14 @@ def test_lists_are_separated_by_commas(load):
 
 
 def test_tokens_live_as_long_as_the_environment_says(load):
-    loaded = load({**PRODUCTION, "ACCESS_TOKEN_MINUTES": "5", "REFRESH_TOKEN_HOURS": "24"})
+    said = {"ACCESS_TOKEN_MINUTES": "5", "REFRESH_TOKEN_HOURS": "24", "SESSION_DAYS": "30"}
+    loaded = load({**PRODUCTION, **said})
 
     assert loaded["SIMPLE_JWT"]["ACCESS_TOKEN_LIFETIME"] == timedelta(minutes=5)
     assert loaded["SIMPLE_JWT"]["REFRESH_TOKEN_LIFETIME"] == timedelta(hours=24)
+    assert loaded["SESSION_LIFETIME"] == timedelta(days=30)
+    with pytest.raises(ImproperlyConfigured, match="SESSION_DAYS"):
+        load({**PRODUCTION, "SESSION_DAYS": "0"})
 
 
 def test_django_does_not_start_without_a_value_and_says_which():

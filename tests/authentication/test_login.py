@@ -1,5 +1,9 @@
+import itertools
+from collections import Counter
+
 import pytest
-from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
+from django.contrib.auth.hashers import Argon2PasswordHasher, PBKDF2PasswordHasher, make_password
+from django.db import connection
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
@@ -224,6 +228,76 @@ def test_known_and_unknown_numbers_cost_the_same_hashes(
     assert hashed == [1000] * hashes
 
 
+@pytest.mark.parametrize(
+    ("whose", "is_older_about"),
+    [
+        ("costliest", True),
+        ("older", True),
+        *itertools.product(
+            ("of today", "nobody's", "disabled", "without a password"), (True, False)
+        ),
+    ],
+)
+@pytest.mark.parametrize("typed", ["Wr0ng-one", TYPED])
+def test_while_older_hashes_exist_every_refusal_costs_what_the_costliest_does(
+    log_in, settings, monkeypatch, is_older_about, whose, typed
+):
+    settings.PASSWORD_HASHERS = [
+        "authentication.hashers.OneAtATimeArgon2Hasher",
+        "authentication.hashers.OneAtATimePBKDF2Hasher",
+    ]
+    today = "argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA"
+    spent = Counter()
+
+    def pbkdf2(self, password, salt, iterations=None):
+        spent["pbkdf2"] += iterations
+        return f"pbkdf2_sha256${iterations}$salt$none"
+
+    def argon2(self, password, salt_or_encoded):
+        spent["argon2"] += 1
+        return "" if "$" in salt_or_encoded else today
+
+    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", pbkdf2)
+    monkeypatch.setattr(Argon2PasswordHasher, "encode", argon2)
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", argon2)
+    hashes = {
+        "of today": today,
+        "disabled": today,
+        "without a password": "!",
+        "older": "pbkdf2_sha256$90000$salt$hash",
+        "costliest": "pbkdf2_sha256$1000000$salt$hash",
+    }
+    number = "0244123456"
+    user = User(phone_number=number, password=hashes.get(whose, ""), is_active=whose != "disabled")
+    User.objects.bulk_create([user] if whose in hashes else [])
+    if is_older_about:
+        others = (hashes["older"], hashes["costliest"], "pbkdf2_sha256$none$", "md5$salt$hash")
+        User.objects.bulk_create(
+            User(phone_number=f"02000000{n:02}", password=password)
+            for n, password in enumerate(others)
+        )
+    spent.clear()
+
+    assert log_in(number, typed).status_code == 400
+
+    tries = 1 if typed == "Wr0ng-one" else 2
+    expected = {"argon2": tries} | ({"pbkdf2": 1_000_000 * tries} if is_older_about else {})
+    assert spent == expected
+
+
+def test_the_costliest_older_hash_is_found_by_an_index(ama):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    with statements() as sent:
+        User.objects.find_for_login(phone_number=ama.phone_number, address_key="")
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sent[0]}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "older_hashes" in plan
+    assert "Seq Scan on authentication_user" not in plan
+
+
 def test_missing_fields_are_named(anyone):
     answer = anyone.post(reverse("auth:login"), {})
 
@@ -270,7 +344,7 @@ def test_a_technician_logs_in_with_six_statements(log_in, laboratory, branches):
     with statements() as sent:
         log_in(technician.phone_number)
 
-    # the user, again under a lock, the login noted, the session, the facility administered, the
+    # the user, the count of tries and back, the login noted with its address, the session, the
     # branches
     assert len(sent) == 6
 
@@ -279,7 +353,7 @@ def test_a_practitioner_logs_in_with_five_statements(log_in, ama):
     with statements() as sent:
         log_in(ama.phone_number)
 
-    # the user, again under a lock, the login noted, the session
+    # the user, the count of tries and back, the login noted with its address, the session
     assert len(sent) == 5
 
 

@@ -15,7 +15,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
 from authentication import throttles
-from authentication.models import Try, User
+from authentication.models import KnownAddress, Try, User
 from authentication.throttles import (
     GUESSES_AT_A_NUMBER,
     GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS,
@@ -96,6 +96,20 @@ def test_the_longest_of_the_waits_is_told(store):
         store.take([("a", FEW)])
         store.take([("b", MORE)])
     assert 59 < store.take([("a", FEW), ("b", MORE)]) <= 60
+
+
+def test_whoever_tried_less_comes_first_however_often_the_others_ask(store):
+    shared = Rule(3, 3600, 60, 60, step_aside_seconds=10)
+    poller, guesser, owner = ([(name, PLENTY), ("number", shared)] for name in "abc")
+    for _ in range(2):
+        assert store.take(poller) == 0
+    assert store.take(guesser) == 0
+    assert [round(store.take(limits)) for limits in (poller, guesser, owner)] == [80, 70, 60]
+    store.let_pass(61)
+    assert [round(store.take(limits)) for limits in (poller, guesser)] == [19, 9]
+    assert store.take(owner) == 0
+    store.let_pass(111)
+    assert store.take(poller) == 0
 
 
 def test_when_the_window_ends_all_is_forgotten(store):
@@ -250,6 +264,138 @@ def test_guesses_from_many_addresses_leave_one_a_minute(log_in, ama):
     assert int(log_in(ama.phone_number, address="203.0.113.9")["Retry-After"]) <= 60
     let_a_minute_pass()
     assert log_in(ama.phone_number, address="203.0.113.9").status_code == 200
+
+
+@pytest.fixture
+def fifty_guesses():
+    """As from many addresses, the last of them just now."""
+
+    def fifty_guesses(user):
+        Try.objects.update_or_create(
+            name=throttles.key("login to", throttles.phone_key(user.phone_number)),
+            defaults={
+                "number": GUESSES_AT_A_NUMBER.free,
+                "expires_at": timezone.now() + timedelta(minutes=50),
+                "next_at": timezone.now() + timedelta(minutes=1),
+            },
+        )
+
+    return fifty_guesses
+
+
+def test_a_network_of_ipv6_is_one_address(log_in, ama):
+    statuses = [
+        log_in(ama.phone_number, "wrong", address=f"2001:db8:1:1::{n:x}").status_code
+        for n in range(1, 8)
+    ]
+    assert statuses == [400] * 5 + [429] * 2
+    assert log_in(ama.phone_number, address="2001:db8:1:2::1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("198.51.100.1", "198.51.100.1"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("2001:DB8:1:1:2:3:4:5", "2001:db8:1:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("unix", "unix"),
+    ],
+)
+def test_what_counts_as_one_address(address, network):
+    assert throttles.network_of(address) == network
+
+
+def test_registrations_and_codes_are_counted_by_network_too():
+    one, other = "2001:db8::1", "2001:db8::2"
+    assert throttles.limits_of_registration(address=one) == throttles.limits_of_registration(
+        address=other
+    )
+    assert throttles.limits_of_second_factor(
+        user_id="1", address=one
+    ) == throttles.limits_of_second_factor(user_id="1", address=other)
+
+
+def test_whoever_polls_does_not_take_the_owners_try(log_in, ama, fifty_guesses):
+    """The owner at an address from which he never logged in."""
+    for _ in range(2):
+        assert log_in(ama.phone_number, "wrong", address="198.51.100.7").status_code == 400
+    fifty_guesses(ama)
+    assert log_in(ama.phone_number, address="203.0.113.9").status_code == 429
+    let_a_minute_pass()
+    for _ in range(20):
+        assert log_in(ama.phone_number, "wrong", address="198.51.100.7").status_code == 429
+    assert log_in(ama.phone_number, address="203.0.113.9").status_code == 200
+
+
+def test_where_the_owner_logged_in_before_the_guesses_of_others_do_not_count(
+    log_in, ama, fifty_guesses
+):
+    assert log_in(ama.phone_number, address="2001:db8:9:9::1").status_code == 200
+    fifty_guesses(ama)
+
+    assert log_in(ama.phone_number, address="203.0.113.9").status_code == 429
+    # The next day the provider gave another address of the same network.
+    assert log_in(ama.phone_number, address="2001:db8:9:9:a::7").status_code == 200
+    statuses = [
+        log_in(ama.phone_number, "wrong", address="2001:db8:9:9::1").status_code for _ in range(7)
+    ]
+    assert statuses == [400] * 5 + [429] * 2
+
+
+def test_an_address_is_known_to_its_own_user_alone(log_in, ama, yaw, fifty_guesses):
+    assert log_in(yaw.phone_number, address="203.0.113.9").status_code == 200
+    fifty_guesses(ama)
+
+    assert log_in(ama.phone_number, address="203.0.113.9").status_code == 429
+
+
+def test_few_addresses_are_known_and_none_for_ever(log_in, ama, fifty_guesses):
+    addresses = [f"203.0.113.{n}" for n in range(12)]
+    for address in [addresses[0], *addresses, addresses[0]]:
+        assert log_in(ama.phone_number, address=address).status_code == 200
+    known = KnownAddress.objects.filter(user=ama)
+    assert known.count() == 10
+    assert not known.filter(address_key__contains=".").exists()
+    fifty_guesses(ama)
+    statuses = [log_in(ama.phone_number, address=address).status_code for address in addresses]
+    assert statuses == [200, 429, 429] + [200] * 9
+
+    known.filter(pk__in=known.order_by("seen_at").values("pk")[:4]).update(
+        seen_at=timezone.now() - timedelta(days=91)
+    )
+    call_command("purge_expired")
+    assert known.count() == 6
+
+
+def test_the_admin_site_knows_addresses_too(client, log_in, fifty_guesses):
+    operator = PractitionerFactory(is_staff=True)
+    form = {"username": operator.phone_number, "password": PASSWORD}
+    assert client.post("/admin/login/", form, REMOTE_ADDR="203.0.113.9").status_code == 302
+    fifty_guesses(operator)
+
+    client.logout()
+    assert client.post("/admin/login/", form, REMOTE_ADDR="203.0.113.9").status_code == 302
+    assert log_in(operator.phone_number, address="203.0.113.9").status_code == 200
+    assert log_in(operator.phone_number, address="198.51.100.9").status_code == 429
+
+
+def test_guesses_at_ones_own_password_in_the_admin_site_are_counted_with_the_others(client, log_in):
+    operator = PractitionerFactory(is_staff=True)
+    client.force_login(operator)
+    new = "An0ther!one"
+
+    def change(old, address="198.51.100.1"):
+        form = {"old_password": old, "new_password1": new, "new_password2": new}
+        answer = client.post("/admin/password_change/", form, REMOTE_ADDR=address)
+        return answer.status_code == 302 or str(answer.context["form"].errors)
+
+    told = [change("wrong") for _ in range(7)]
+    assert ["throttled" in errors for errors in told] == [False] * 5 + [True] * 2
+    assert "throttled" in change(PASSWORD)
+    assert log_in(operator.phone_number).status_code == 429
+    assert change(PASSWORD, address="203.0.113.9") is True
 
 
 def test_guesses_at_many_numbers_from_one_address_end(log_in, ama):

@@ -533,7 +533,7 @@ UNTOLD = {
 # Neither rights nor records, or the history itself.
 UNRECORDED = {
     *("django_admin_log", "django_content_type", "django_session", "auth_permission"),
-    *("authentication_session", "authentication_try"),
+    *("authentication_session", "authentication_try", "authentication_knownaddress"),
     *("medics_cataloguechange", "medics_referralcount", "medics_referralrequest"),
     *("medics_change", "medics_statuschange", "medics_history"),
 }

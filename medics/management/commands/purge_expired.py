@@ -1,14 +1,19 @@
+from datetime import timedelta
+
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from authentication.models import Session, Try
+from authentication.models import KnownAddress, Session, Try
 from medics.models import ReferralRequest
+
+KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
 
 
 class Command(BaseCommand):
     help = (
-        "Deletes what has expired: sessions, counts of tries, and the answers kept for repeated"
-        " requests. To be run every day; nothing depends on when."
+        "Deletes what has expired: sessions, counts of tries, addresses from which nobody logged in"
+        " for long, and the answers kept for repeated requests. To be run every day; nothing"
+        " depends on when."
     )
 
     def handle(self, **_options):
@@ -16,6 +21,7 @@ class Command(BaseCommand):
         for expired in (
             Session.objects.past(),
             Try.objects.filter(expires_at__lt=now),
+            KnownAddress.objects.filter(seen_at__lt=now - KNOWN_ADDRESS_LIFETIME),
             ReferralRequest.objects.filter(expires_at__lt=now),
         ):
             number, _ = expired.delete()
