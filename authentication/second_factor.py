@@ -5,11 +5,13 @@ app has proved by a code that it has it.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
+from rest_framework.exceptions import ValidationError
 
 from .models import User
 from .throttles import give_the_try_back, limits_of_second_factor, take_a_try
@@ -39,31 +41,69 @@ def offered_device(request: Any) -> TOTPDevice:
 
 
 def show_code(request: Any, *, code: str, address: str) -> bool:
-    """Whether the code is good, which the session then remembers; a code is good once.
+    """Whether the code is good, which the session then remembers.
 
     Takes on the offered device where the user has none. Raises Throttled, as a login does.
     """
-    user = request.user
+    device = check_code(
+        user=request.user, code=code, address=address, offered=lambda: offered_device(request)
+    )
+    if device is None:
+        return False
+    request.session.cycle_key()
+    request.session[SHOWN] = device.pk
+    request.session.pop(OFFERED, None)
+    return True
+
+
+def prove_second_factor(*, user: User, code: str, address: str) -> None:
+    """For a request of the API, whose token the password alone has opened.
+
+    Raises ValidationError under `otp` where a code is due and missing or not good, and Throttled,
+    as a login does.
+    """
+    if not settings.ADMIN_SECOND_FACTOR:
+        return
+    code = "".join(code.split())
+    if device_of(user) is None:
+        error = "Set up your authenticator app in the admin site first."
+    elif not code:
+        error = "This field is required."
+    elif check_code(user=user, code=code, address=address) is None:
+        error = "This code is wrong, or was used before. Wait for the next one."
+    else:
+        return
+    raise ValidationError({"otp": [error]})
+
+
+def check_code(
+    *,
+    user: User,
+    code: str,
+    address: str,
+    offered: Callable[[], TOTPDevice | None] = lambda: None,
+) -> TOTPDevice | None:
+    """The device whose code it is, None where it is not good; a code is good once.
+
+    Saves the device that is offered to a user who has none. Raises Throttled.
+    """
     limits = limits_of_second_factor(user_id=str(user.pk), address=address)
     take_a_try(limits)
     with transaction.atomic():
         # Of two uses of one code at once the second waits here, and finds it used.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        device = device_of(user) or offered_device(request)
-        is_new = device.pk is None
-        is_good = device.verify_token(code)
+        device = device_of(user) or offered()
+        is_new = device is not None and device.pk is None
+        is_good = device is not None and device.verify_token(code)
         # The library saves a failure, too, and with it a device that nobody has.
         transaction.set_rollback(not is_good)
     if not is_good:
         log.warning("A code was refused: user_id=%s", user.pk)
-        return False
+        return None
     give_the_try_back(limits)
     if is_new:
         log.info("A second factor was set up: user_id=%s", user.pk)
-    request.session.cycle_key()
-    request.session[SHOWN] = device.pk
-    request.session.pop(OFFERED, None)
-    return True
+    return device
 
 
 def forget_device(*, user: User) -> bool:

@@ -196,3 +196,16 @@ def change_password(
     user.save(update_fields=["password", "must_change_password", "updated_at"])
     ending = user.sessions.all() if keep_session is None else user.sessions.exclude(id=keep_session)
     ending.end()
+
+
+@transaction.atomic
+def withdraw_password(*, user: User) -> None:
+    """Ends every session of the user, and the password, until an operator gives a new one.
+
+    For an account that comes to open more than it did: whoever has had it until now, by a password
+    or a token, need not be the person whom the operator means.
+    """
+    user.set_unusable_password()
+    user.must_change_password = True
+    user.save(update_fields=["password", "must_change_password", "updated_at"])
+    user.sessions.all().end()

@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from rest_framework.exceptions import ValidationError
@@ -15,6 +15,7 @@ from ..models import Facility, FacilityBranch
 from ..services.facilities import refuse_known_facility
 from .base import UniqueNamesFormSet, list_link
 from .history import HistoryMixin
+from .new_passwords import have_new_password_given, page_of_new_password
 
 LISTS = (
     ("authentication_user", "People"),
@@ -105,8 +106,24 @@ class FacilityAdmin(HistoryMixin, ConflictAdmin):
         links = (list_link(model, facility, label) for model, label in LISTS)
         return format_html_join(" · ", "{}", ((link,) for link in links))
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        may_appoint = request.user.has_perm("medics.appoint_administrator")
+        return fields if may_appoint else (*fields, "admin")
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return super().get_fieldsets(request, obj) if obj else self.fieldsets[:1]
+
+    def save_model(self, request: HttpRequest, obj: Facility, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.admin is not None and "admin" in form.changed_data:
+            have_new_password_given(request, obj.admin)
+
+    def response_add(self, request: HttpRequest, obj: Facility, *args: Any) -> HttpResponse:
+        return page_of_new_password(request) or super().response_add(request, obj, *args)
+
+    def response_change(self, request: HttpRequest, obj: Facility) -> HttpResponse:
+        return page_of_new_password(request) or super().response_change(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -21,7 +21,7 @@ from authentication.admin import ReadOnlyMixin
 from authentication.models import User
 from authentication.phone_numbers import phone_key
 
-from ..models import HistoryEntry
+from ..models import HistoryEntry, Patient, Referral
 from .reading import PatientDataMixin
 
 # A list is counted, and walked through, no further.
@@ -118,6 +118,18 @@ class HistoryEntryAdmin(PatientDataMixin, EntryColumns, ReadOnlyMixin, admin.Mod
     )
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Without the lines about rows that the operator may not view: they hold names and notes.
+
+        Left out altogether, since a filter by `new__…` would tell what is hidden.
+        """
+        hidden = [
+            model._meta.db_table
+            for model in (Patient, Referral)
+            if not request.user.has_perm(f"medics.view_{model._meta.model_name}")
+        ]
+        return super().get_queryset(request).exclude(subject_table__in=hidden)
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

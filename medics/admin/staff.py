@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
@@ -25,6 +26,7 @@ from ..permissions import administered_facility
 from ..services.facilities import set_place_of_work
 from .base import facility_filter
 from .history import HistoryMixin
+from .new_passwords import have_new_password_given, maker_of, page_of_new_password
 
 
 def facility_of(user: User) -> Facility | None:
@@ -75,6 +77,8 @@ class PlaceOfWorkForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if "facility" not in self.fields:
+            return
         if not self.instance._state.adding:
             facility = facility_of(self.instance)
             self.initial["facility"] = facility and facility.pk
@@ -95,6 +99,8 @@ class PlaceOfWorkForm(forms.ModelForm):
 
     def clean(self) -> None:
         super().clean()
+        if "facility" not in self.fields:
+            return
         facility = self.cleaned_data.get("facility")
         administers = self.cleaned_data.get("administers")
         if "facility" in self.errors or "branches" in self.errors:
@@ -126,13 +132,20 @@ class PlaceOfWorkForm(forms.ModelForm):
 
 
 class AddStaffForm(PlaceOfWorkForm, AddUserForm):
-    pass
+    def clean(self) -> None:
+        super().clean()
+        if self.cleaned_data.get("facility") and not self.cleaned_data.get("must_change_password"):
+            self.add_error(
+                "must_change_password",
+                "Whoever is given a place of work changes the password at the first login.",
+            )
 
 
 class ChangeStaffForm(PlaceOfWorkForm, ChangeUserForm):
     pass
 
 
+DATES = ("Dates", {"fields": ("last_login", "date_joined", "made_by")})
 PLACE_OF_WORK = ("Place of work", {"fields": ("facility", "branches", "administers")})
 
 
@@ -145,7 +158,8 @@ def works_at(facility: Facility) -> Q:
 class StaffUserAdmin(HistoryMixin, UserAdmin):
     form = ChangeStaffForm
     add_form = AddStaffForm
-    fieldsets = (UserAdmin.fieldsets[0], PLACE_OF_WORK, *UserAdmin.fieldsets[1:])
+    fieldsets = (UserAdmin.fieldsets[0], PLACE_OF_WORK, UserAdmin.fieldsets[1], DATES)
+    readonly_fields: Any = (*UserAdmin.readonly_fields, "made_by")
     add_fieldsets = (UserAdmin.add_fieldsets[0], PLACE_OF_WORK, *UserAdmin.add_fieldsets[1:])
     list_display = (
         "full_name",
@@ -168,6 +182,45 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
         """With the facilities that the user came to administer, or ceased to."""
         administers = Q(old__admin_id=object_id) | Q(new__admin_id=object_id)
         return super().history_of(object_id) | (Q(row_table="medics_facility") & administers)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj is None:
+            # Django takes what is read-only out of `form` alone.
+            withheld = set(self.get_readonly_fields(request)) & set(self.add_form.declared_fields)
+            metaclass: Any = type(self.add_form)
+            attributes = dict.fromkeys(withheld)
+            kwargs["form"] = metaclass(self.add_form.__name__, (self.add_form,), attributes)
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may not give a place of work sees it; an administrator's takes both permissions."""
+        fields = super().get_readonly_fields(request, obj)
+        may_appoint = request.user.has_perm("medics.appoint_administrator")
+        administers = obj is not None and administered_facility(obj) is not None
+        if not request.user.has_perm("medics.assign_staff") or (administers and not may_appoint):
+            return (*fields, *PLACE_OF_WORK[1]["fields"])
+        return fields if may_appoint else (*fields, "administers")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None and "facility" in self.get_readonly_fields(request):
+            return [each for each in fieldsets if each is not PLACE_OF_WORK]
+        return fieldsets
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
+        """The password of somebody who has a place of work opens what the place does."""
+        user = self.get_object(request, unquote(id))
+        if user is not None and user != request.user and not self.may_give_place_of(request, user):
+            raise PermissionDenied
+        return super().user_change_password(request, id, form_url)
+
+    def may_give_place_of(self, request: HttpRequest, user: User) -> bool:
+        administers = administered_facility(user) is not None
+        needed = ["medics.appoint_administrator"] if administers else []
+        needed += ["medics.assign_staff"] if facility_of(user) is not None else []
+        return request.user.has_perms(needed)
 
     @admin.display(ordering="administered_facility__name")
     def facility(self, user: User) -> str:
@@ -200,8 +253,24 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        place = {name: form.cleaned_data[name] for name in ("facility", "branches", "administers")}
-        set_place_of_work(user=form.instance, **place)
+        user = form.instance
+        roles = {"user_type", "is_staff", "is_superuser"} & set(form.changed_data)
+        opens_more = any(form.cleaned_data[role] for role in roles)
+        if "facility" in form.fields:
+            place = {name: form.cleaned_data[name] for name in ("facility", "branches")}
+            administers = form.cleaned_data.get("administers", False)
+            is_new = set_place_of_work(user=user, **place, administers=administers)
+            opens_more = opens_more or is_new
+        # One that is being added has its password from the operator.
+        if change and opens_more:
+            have_new_password_given(request, user)
+
+    def response_change(self, request: HttpRequest, obj: User) -> HttpResponse:
+        return page_of_new_password(request) or super().response_change(request, obj)
+
+    @admin.display(description="made by")
+    def made_by(self, user: User) -> str:
+        return maker_of(user)
 
 
 @admin.register(Group)

@@ -25,6 +25,12 @@ class Facility(models.Model):
 
     class Meta:
         verbose_name_plural = "facilities"
+        # A place of work and an administration show the facility's patients: changing an account
+        # or a facility is not enough to give them.
+        permissions = [
+            ("assign_staff", "Can give people a place of work"),
+            ("appoint_administrator", "Can have people administer a facility"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -36,7 +36,8 @@ class NewTestForm(serializers.Serializer):
 class AddTestTypesForm(serializers.Serializer):
     """Context: `own_facility`, of a facility administrator, and `is_operator`.
 
-    Gives the facilities that get the type as `facilities`.
+    Gives the facilities that get the type as `facilities`, and as `by_operator` whether the user
+    names them as an operator.
     """
 
     name = UpperCaseNameField()
@@ -47,20 +48,27 @@ class AddTestTypesForm(serializers.Serializer):
         required=False,
         help_text="Of operators only, who must name them unless they administer a facility.",
     )
+    otp = serializers.CharField(
+        max_length=20,
+        default="",
+        allow_blank=True,
+        help_text="A code of an operator's authenticator app, where the admin site asks for one.",
+    )
 
     def validate(self, attrs):
         ids = attrs.pop("facility_ids", [])
-        if not self.context["is_operator"] or not ids:
+        by_operator = self.context["is_operator"] and bool(ids)
+        if not by_operator:
             facilities = [self.context["own_facility"]]
         else:
             facilities = list(Facility.objects.filter(id__in=ids).order_by("id"))
         if None in facilities:
             raise serializers.ValidationError({"facility_ids": "This field is required."})
-        if len(facilities) < len(set(ids)) and self.context["is_operator"]:
+        if by_operator and len(facilities) < len(set(ids)):
             raise serializers.ValidationError(
                 {"facility_ids": "Facility with the given ID does not exist."}
             )
-        return {**attrs, "facilities": facilities}
+        return {**attrs, "facilities": facilities, "by_operator": by_operator}
 
 
 class AddedTestSerializer(serializers.Serializer):

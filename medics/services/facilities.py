@@ -87,13 +87,16 @@ def add_lab_technician(
 @transaction.atomic
 def set_place_of_work(
     *, user: User, facility: Facility | None, branches: list[FacilityBranch], administers: bool
-) -> None:
+) -> bool:
     """Has the user work at these branches of the facility alone, and administer it or none.
 
+    Gives whether this is a first place of work, or an administration that the user did not have.
     Raises Conflict where somebody else has come to administer the facility, or the user is gone.
     """
     if User.objects.select_for_update().filter(pk=user.pk).first() is None:
         raise Conflict
+    administered = Facility.objects.filter(admin=user).first()
+    is_first = administered is None and not user.branch_assignments.exists()
     left = Facility.objects.filter(admin=user)
     if facility is not None and administers:
         left = left.exclude(pk=facility.pk)
@@ -108,3 +111,4 @@ def set_place_of_work(
         (BranchTechnician(user=user, branch=branch) for branch in branches),
         ignore_conflicts=True,
     )
+    return facility is not None and (is_first or (administers and administered != facility))

@@ -2,11 +2,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from _tetradx.client_address import client_address
 from _tetradx.exceptions import BadRequest
 from _tetradx.schema import leads_to, refuses
+from authentication.second_factor import prove_second_factor
 
 from ..models import Facility, Test, TestType
-from ..permissions import IsCatalogueEditor, administered_facility
+from ..permissions import IsCatalogueEditor, administered_facility, edits_every_catalogue
 from ..serializers.catalogue import AddedTestTypeSerializer, AddTestTypesForm
 from ..serializers.facilities import NamedRowSerializer
 from ..services.catalogue import add_test_type
@@ -49,7 +51,8 @@ class GetTestsView(PublicListView):
 class AddTestTypesView(APIView):
     """Adds a type with its tests to the facility that the user administers, or nothing at all.
 
-    Operators name the facilities.
+    Operators name the facilities, and show a code of their authenticator app where the admin site
+    asks for one.
     """
 
     permission_classes = IsCatalogueEditor
@@ -61,6 +64,7 @@ class AddTestTypesView(APIView):
         {"name": ["A test type with this name already exists for this facility."]},
         {"tests": ["2: price: Ensure that there are no more than 2 decimal places."]},
         {"facility_ids": ["Facility with the given ID does not exist."]},
+        {"otp": ["This code is wrong, or was used before. Wait for the next one."]},
         wrong_role_message,
         "Unauthorized: User is not associated with any facility.",
     )
@@ -69,10 +73,13 @@ class AddTestTypesView(APIView):
             data=request.data,
             context={
                 "own_facility": administered_facility(request.user),
-                "is_operator": request.user.is_staff,
+                "is_operator": edits_every_catalogue(request.user),
             },
         )
         form.is_valid(raise_exception=True)
+        code, by_operator = form.validated_data.pop("otp"), form.validated_data.pop("by_operator")
+        if by_operator:
+            prove_second_factor(user=request.user, code=code, address=client_address(request.META))
         tests = add_test_type(**form.validated_data)
         answer = {"name": form.validated_data["name"], "tests": tests}
         return Response(AddedTestTypeSerializer(answer).data)

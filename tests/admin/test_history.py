@@ -234,6 +234,53 @@ def test_what_was_removed_and_exported_is_shown(superuser, referral):
     assert f"patient {patient.pk}" not in superuser.get(LIST).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("may_view", "seen"),
+    [
+        ((), set()),
+        (("view_patient",), {"medics_patient"}),
+        (("view_referral",), {"medics_referral"}),
+        (("view_patient", "view_referral"), {"medics_patient", "medics_referral"}),
+    ],
+)
+def test_lines_about_patients_are_for_who_may_view_patients(browser, referral, may_view, seen):
+    Referral.objects.update(clinical_notes="Fever since Monday")
+    auditor = PractitionerFactory(is_staff=True)
+    auditor.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_historyentry", *may_view])
+    )
+    client = browser(auditor)
+    name = HistoryEntry.objects.get(subject_table="medics_patient")
+    notes = HistoryEntry.objects.get(new={"clinical_notes": "Fever since Monday"})
+
+    shown = {
+        table
+        for table in ("medics_patient", "medics_referral")
+        for query in ({}, {"about": table}, {"q": notes.subject_id}, {"q": name.subject_id})
+        if any(entry.subject_table == table for entry in found(client, **query))
+    }
+    page = client.get(LIST).content.decode()
+    opened = {
+        entry.subject_table
+        for entry in (name, notes)
+        if client.get(f"{LIST}{entry.pk}/change/").status_code == 200
+    }
+    # A filter that answers says as much as a page.
+    guessed = {
+        table
+        for table, guess in [
+            ("medics_patient", {"new__full_name_or_id__startswith": "Akosua"}),
+            ("medics_referral", {"new__clinical_notes__startswith": "Fever"}),
+        ]
+        if found(client, **guess)
+    }
+
+    assert shown == opened == guessed == seen
+    assert ("Akosua Mensah" in page) is ("medics_patient" in seen)
+    assert ("Fever since Monday" in page) is ("medics_referral" in seen)
+    assert any(entry.subject_table == "medics_facility" for entry in found(client))
+
+
 # What it costs
 
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
@@ -442,3 +444,170 @@ def test_facilities_have_one_administrator_each(superuser, efua, laboratory):
     superuser.post(ADD, new_user(facility=laboratory.pk, administers="on"))
 
     assert Facility.objects.get(pk=laboratory.pk).admin == efua
+
+
+# Who may give a place of work
+
+
+def clerk_with(*codenames) -> User:
+    clerk = UserFactory(full_name="Clerk", is_staff=True)
+    own = ["view_user", "add_user", "change_user", "view_facility", "change_facility"]
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=[*own, *codenames]))
+    return clerk
+
+
+def test_changing_accounts_is_not_enough_to_make_a_technician(browser, yaw, kofi, branch):
+    client = browser(clerk_with())
+    place = {"facility": branch.facility_id, "branches": [branch.pk], "administers": "on"}
+    efua = branch.facility.admin
+
+    client.post(ADD, new_user(**place))
+    renamed = filled_in(client, page_of(yaw), full_name="Yaw D.")
+    client.post(page_of(yaw), renamed | place)
+    client.post(page_of(kofi), filled_in(client, page_of(kofi), full_name="K.") | {"branches": []})
+    facility = reverse("admin:medics_facility_change", args=[branch.facility_id])
+    client.post(facility, filled_in(client, facility) | {"admin": yaw.pk})
+
+    assert branches_of(User.objects.get(full_name="Esi Owusu")) == set()
+    assert branches_of(User.objects.get(full_name="Yaw D.")) == set()
+    assert branches_of(User.objects.get(full_name="K.")) == {branch}
+    assert Facility.objects.get(pk=branch.facility_id).admin == efua
+    for user in (kofi, efua):
+        url = reverse("admin:auth_user_password_change", args=[user.pk])
+        sent = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+        assert client.post(url, sent).status_code == 403
+        assert User.objects.get(pk=user.pk).check_password(PASSWORD)
+
+
+def test_a_place_of_work_does_not_come_with_an_administration(browser, yaw, efua, branch):
+    client = browser(clerk_with("assign_staff"))
+    place = {"facility": branch.facility_id, "branches": [branch.pk], "administers": "on"}
+    Facility.objects.update(admin=None)
+    other = FacilityFactory(admin=efua)
+
+    added = client.post(ADD, new_user(**place))
+    changed = client.post(page_of(yaw), filled_in(client, page_of(yaw)) | place)
+    client.post(page_of(efua), filled_in(client, page_of(efua), full_name="E. Asante") | place)
+
+    assert [added.status_code, changed.status_code] == [302, 302]
+    assert branches_of(User.objects.get(full_name="Esi Owusu")) == {branch}
+    assert branches_of(yaw) == {branch}
+    assert Facility.objects.get(pk=branch.facility_id).admin is None
+    efua.refresh_from_db()
+    assert (efua.full_name, efua.administered_facility) == ("E. Asante", other)
+    assert branches_of(efua) == set()
+
+
+# An account that comes to open more
+
+
+def works(client, user, branch):
+    place = {"facility": branch.facility_id, "branches": [branch.pk]}
+    return client.post(page_of(user), filled_in(client, page_of(user), **place))
+
+
+def administers(client, user, branch):
+    place = {"facility": branch.facility_id, "administers": "on"}
+    Facility.objects.update(admin=None)
+    return client.post(page_of(user), filled_in(client, page_of(user), **place))
+
+
+def is_chosen_by_the_facility(client, user, branch):
+    url = reverse("admin:medics_facility_change", args=[branch.facility_id])
+    return client.post(url, filled_in(client, url, admin=user.pk))
+
+
+def is_named_by_a_new_facility(client, user, branch):
+    url = "/admin/medics/facility/add/"
+    empty = {"branches-TOTAL_FORMS": 0, "branches-INITIAL_FORMS": 0}
+    return client.post(url, {"name": "Ridge", "admin": user.pk, **empty})
+
+
+def is_technician(client, user, branch):
+    role = {"user_type": UserType.LAB_TECHNICIAN}
+    return client.post(page_of(user), filled_in(client, page_of(user), **role))
+
+
+def is_operator(client, user, branch):
+    return client.post(page_of(user), filled_in(client, page_of(user), is_staff="on"))
+
+
+MORE = [
+    works,
+    administers,
+    is_chosen_by_the_facility,
+    is_named_by_a_new_facility,
+    is_technician,
+    is_operator,
+]
+
+
+@pytest.mark.parametrize("come_to_more", MORE)
+def test_who_registered_a_number_first_does_not_get_in_by_it(
+    superuser, signed_in, anyone, branch, come_to_more
+):
+    number = {"phone_number": "0244123456", "password": PASSWORD}
+    anyone.post("/api/auth/register", {"full_name": "Esi Owusu", **number})
+    tokens = anyone.post("/api/auth/login", number).json()["data"]
+    esi = User.objects.get(full_name="Esi Owusu")
+    page_of_password = reverse("admin:auth_user_password_change", args=[esi.pk])
+
+    assert "self-registered" in superuser.get(page_of(esi)).content.decode()
+    response = come_to_more(superuser, esi, branch)
+
+    assert (response.status_code, response.url) == (302, page_of_password)
+    told = " ".join(messages_on(superuser.get(page_of_password)))
+    assert "made by: self-registered" in told
+    anyone.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens['access_token']}")
+    assert anyone.get("/api/medics/referrals/technician").status_code == 401
+    anyone.credentials()
+    refreshed = {"refresh": tokens["refresh_token"]}
+    assert anyone.post("/api/auth/token/refresh", refreshed).status_code == 401
+    assert anyone.post("/api/auth/login", number).status_code == 400
+
+    superuser.post(page_of_password, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+
+    login = anyone.post("/api/auth/login", {**number, "password": NEW_PASSWORD})
+    assert login.status_code == 200
+    anyone.credentials(HTTP_AUTHORIZATION=f"Bearer {login.json()['data']['access_token']}")
+    assert anyone.get("/api/medics/referrals/practitioner").status_code == 403
+
+
+def test_who_moves_within_what_he_had_keeps_password_and_session(superuser, kofi, branch):
+    open_session(user=kofi)
+    other = FacilityBranchFactory(facility=branch.facility)
+
+    works(superuser, kofi, other)
+
+    kofi.refresh_from_db()
+    assert branches_of(kofi) == {other}
+    assert kofi.check_password(PASSWORD)
+    assert Session.objects.open().filter(user=kofi).exists()
+
+
+def test_who_is_made_with_a_place_of_work_changes_the_password(superuser, branch):
+    place = {"facility": branch.facility_id, "branches": [branch.pk]}
+
+    response = superuser.post(ADD, new_user(**place, must_change_password=""))
+
+    assert list(errors_on(response)) == ["must_change_password"]
+    assert not User.objects.filter(full_name="Esi Owusu").exists()
+
+
+def test_ones_own_password_stays(superuser, root, branch):
+    works(superuser, root, branch)
+
+    root.refresh_from_db()
+    assert branches_of(root) == {branch}
+    assert root.check_password(PASSWORD)
+    assert superuser.get(LIST).status_code == 200
+
+
+def test_the_page_tells_who_made_the_account(superuser, root, efua, signed_in, branch):
+    new = {"full_name": "Abena", "phone_number": "0244123457", "password": PASSWORD}
+    signed_in(efua).post("/api/medics/lab-technicians/add", {**new, "branch_id": branch.pk})
+    superuser.post(ADD, new_user())
+
+    for name, made_by in [("Abena", str(efua)), ("Esi Owusu", str(root)), ("Root", "not known")]:
+        page = superuser.get(page_of(User.objects.get(full_name=name))).content.decode()
+        assert re.search(rf'made_by.*?class="readonly">{re.escape(made_by)}', page, re.DOTALL)

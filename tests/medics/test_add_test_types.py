@@ -2,7 +2,10 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import reverse
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from medics.models import Test, TestType
 from tests.at_once import at_once
@@ -32,7 +35,13 @@ def assert_nothing_was_added():
 @pytest.fixture
 def operator(db):
     """Runs the service; belongs to no facility."""
-    return PractitionerFactory(full_name="Nana Addo", is_staff=True)
+    operator = PractitionerFactory(full_name="Nana Addo", is_staff=True)
+    operator.user_permissions.set(permissions("add_testtype", "add_test"))
+    return operator
+
+
+def permissions(*codenames):
+    return Permission.objects.filter(codename__in=codenames)
 
 
 def test_the_path_is_the_contracts():
@@ -237,6 +246,86 @@ def test_an_operator_adds_a_type_to_the_facilities_named(signed_in, operator):
     assert {test["id"] for test in answer.json()["data"]["tests"]} == {
         test.id for test in Test.objects.all()
     }
+
+
+@pytest.mark.parametrize(
+    "codenames", [(), ("add_testtype",), ("add_test",), ("change_testtype", "change_test")]
+)
+def test_an_operator_without_both_permissions_is_nobody(signed_in, laboratory, codenames):
+    clerk = PractitionerFactory(is_staff=True)
+    clerk.user_permissions.set(permissions(*codenames))
+
+    answer = add(signed_in(clerk), facility_ids=[laboratory.id])
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "Unauthorized: Only Lab Technicians can add test types."
+    assert_nothing_was_added()
+
+
+def test_permissions_without_the_admin_site_are_worth_nothing(signed_in, ama, laboratory):
+    ama.user_permissions.set(permissions("add_testtype", "add_test"))
+
+    assert add(signed_in(ama), facility_ids=[laboratory.id]).status_code == 400
+    assert_nothing_was_added()
+
+
+def test_an_administrator_without_an_operator_s_permissions_writes_at_home_alone(
+    signed_in, efua, laboratory
+):
+    efua.is_staff = True
+    efua.save()
+    other = FacilityFactory()
+
+    assert add(signed_in(efua), facility_ids=[other.id]).status_code == 200
+
+    assert not other.test_types.exists()
+    assert laboratory.test_types.exists()
+
+
+def test_where_there_is_a_second_factor_an_operator_shows_a_code(
+    signed_in, operator, laboratory, settings
+):
+    settings.ADMIN_SECOND_FACTOR = True
+    settings.OTP_TOTP_SYNC = False
+    client, form = signed_in(operator), {"facility_ids": [laboratory.id]}
+
+    none_set_up = add(client, **form, otp="123456")
+    device = TOTPDevice.objects.create(user=operator)
+    others = TOTPDevice.objects.create(user=PractitionerFactory(is_staff=True))
+    missing = add(client, **form)
+    wrong = [add(client, **form, otp=otp) for otp in ("x", code_of(others))]
+
+    for answer in (none_set_up, missing, *wrong):
+        assert answer.status_code == 400
+        assert list(answer.json()["detail"]) == ["otp"]
+    assert_nothing_was_added()
+
+    code = code_of(device)
+    assert add(client, **form, otp=f" {code[:3]} {code[3:]}").status_code == 200
+    # A code is good once.
+    assert list(add(client, **form, name="Other", otp=code).json()["detail"]) == ["otp"]
+    assert TestType.objects.count() == 1
+
+
+def test_a_guessed_code_is_counted(signed_in, operator, laboratory, settings):
+    settings.ADMIN_SECOND_FACTOR = True
+    TOTPDevice.objects.create(user=operator)
+    client = signed_in(operator)
+
+    answers = [add(client, facility_ids=[laboratory.id], otp="x").status_code for _ in range(30)]
+
+    assert answers[0] == 400
+    assert answers[-1] == 429
+
+
+def test_an_administrator_shows_no_code(signed_in, efua, laboratory, settings):
+    settings.ADMIN_SECOND_FACTOR = True
+
+    assert add(signed_in(efua)).status_code == 200
+
+
+def code_of(device) -> str:
+    return f"{totp(device.bin_key):06}"
 
 
 def test_an_operator_who_names_no_facility_is_refused(signed_in, operator, laboratory):

@@ -1,0 +1,18 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("medics", "0008_history_is_searched")]
+
+    operations = [
+        migrations.AlterModelOptions(
+            name="facility",
+            options={
+                "permissions": [
+                    ("assign_staff", "Can give people a place of work"),
+                    ("appoint_administrator", "Can have people administer a facility"),
+                ],
+                "verbose_name_plural": "facilities",
+            },
+        ),
+    ]
