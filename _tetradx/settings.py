@@ -288,6 +288,23 @@ OTP_TOTP_THROTTLE_FACTOR = 0
 # Whether practitioners may make themselves an account.
 SELF_REGISTRATION = env.bool("SELF_REGISTRATION", default=True)
 
+
+def limit(name: str, default: int) -> int:
+    number = env.int(name, default=default)
+    if number < 1:
+        raise ImproperlyConfigured(f"{name} is {number}: a limit is 1 or more.")
+    return number
+
+
+# Beyond these a client is told 429. Of one account, in its first day and then:
+NEW_ACCOUNT_REFERRALS_PER_HOUR = limit("NEW_ACCOUNT_REFERRALS_PER_HOUR", 60)
+NEW_ACCOUNT_REFERRALS_PER_DAY = limit("NEW_ACCOUNT_REFERRALS_PER_DAY", 300)
+REFERRALS_PER_HOUR = limit("REFERRALS_PER_HOUR", 300)
+REFERRALS_PER_DAY = limit("REFERRALS_PER_DAY", 2_000)
+TECHNICIANS_PER_HOUR = limit("TECHNICIANS_PER_HOUR", 100)
+# Of one referral, its tests included.
+STATUS_CHANGES_PER_HOUR = limit("STATUS_CHANGES_PER_HOUR", 60)
+
 # The region whose numbers may be written without a country code (ISO 3166-1).
 PHONE_DEFAULT_REGION = env.str("PHONE_DEFAULT_REGION", default="GH")
 if PHONE_DEFAULT_REGION not in SUPPORTED_REGIONS:

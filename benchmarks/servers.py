@@ -19,6 +19,7 @@ from medics.services.history import forgetting
 
 from . import network
 from .measuring import Address
+from .without_limits import WITHOUT_LIMITS
 
 
 def use_database(referrals: int) -> None:
@@ -73,7 +74,9 @@ def serving(application: str) -> Iterator[tuple[Address, int]]:
     production would redirect every request.
     """
     address = Address("127.0.0.1", free_port())
-    environment = os.environ | {
+    environment = {
+        **os.environ,
+        **WITHOUT_LIMITS,
         "ENVIRONMENT": "demo",
         "HOST": address.host,
         "PORT": str(address.port),

@@ -15,6 +15,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
+from benchmarks.without_limits import WITHOUT_LIMITS
+
 
 def database_url() -> str:
     """Of the database that this test uses."""
@@ -46,6 +48,7 @@ def serving(
         cwd=settings.BASE_DIR,
         env={
             **os.environ,
+            **WITHOUT_LIMITS,
             "DATABASE_URL": variables.pop("DATABASE_URL", "") or database_url(),
             "ENVIRONMENT": "test",
             "HOST": host,

@@ -54,7 +54,7 @@ def explained_variables() -> set[str]:
 
 def test_every_variable_is_explained():
     reads = re.compile(
-        r"""(?:env\.\w+|environ\.get|kept_secret|listed|origins)\(\s*["']([A-Z0-9_]+)["']"""
+        r"""(?:env\.\w+|environ\.get|kept_secret|listed|origins|limit)\(\s*["']([A-Z0-9_]+)["']"""
     )
     sources = ("_tetradx/settings.py", "gunicorn_config.py")
     read = {name for file in sources for name in reads.findall((BASE_DIR / file).read_text())}

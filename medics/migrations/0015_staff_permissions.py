@@ -2,7 +2,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("medics", "0008_history_is_searched")]
+    dependencies = [("medics", "0013_one_facility_for_administrators")]
 
     operations = [
         migrations.AlterModelOptions(

@@ -1,4 +1,5 @@
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -36,21 +37,44 @@ class Facility(models.Model):
         return self.name
 
 
+KEEP_ACTIVE = """
+    SELECT branch.*, clock_timestamp() AS kept_at, ARRAY(
+        SELECT (
+            SELECT referred_at FROM medics_referral
+            WHERE referred_by_id = %(practitioner)s
+                AND referred_at > statement_timestamp() - of_limit.period
+            ORDER BY referred_at DESC OFFSET of_limit.number - 1 LIMIT 1
+        )
+        FROM unnest(%(numbers)s::int[], %(periods)s::interval[])
+            WITH ORDINALITY AS of_limit (number, period, place)
+        ORDER BY place
+    ) AS reached_at
+    FROM medics_facilitybranch branch WHERE id = %(branch)s AND is_active FOR SHARE
+"""
+
+
 class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
     def active(self) -> "FacilityBranchQuerySet":
         return self.filter(is_active=True)
 
-    def kept_active(self, branch_id: int) -> "FacilityBranch | None":
+    def kept_active(
+        self, branch_id: int, *, practitioner: "User", limits: Sequence[tuple[int, timedelta]] = ()
+    ) -> "FacilityBranch | None":
         """The active branch of that id, which nobody can close until this transaction ends.
 
-        With `kept_at`, the time of the database, which is one for all processes.
+        With `kept_at`, the time of the database, which is one for all processes, and for each of
+        the limits, as number and period, `reached_at`: when the practitioner made the referral that
+        many places before the next one, None where that is longer ago than the period.
         """
         # Django cannot lock FOR SHARE, and any stronger lock would have referrals wait in line.
-        [*found] = self.raw(
-            "SELECT *, clock_timestamp() AS kept_at FROM medics_facilitybranch"
-            " WHERE id = %s AND is_active FOR SHARE",
-            [branch_id],
-        )
+        numbers, periods = zip(*limits, strict=True) if limits else ((), ())
+        values = {
+            "branch": branch_id,
+            "practitioner": practitioner.pk,
+            "numbers": list(numbers),
+            "periods": list(periods),
+        }
+        [*found] = self.raw(KEEP_ACTIVE, values)
         return found[0] if found else None
 
     def worked_by(self, user: "User") -> "FacilityBranchQuerySet":
@@ -66,6 +90,7 @@ class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
 class FacilityBranch(models.Model):
     # Of one that kept_active gave.
     kept_at: datetime
+    reached_at: list[datetime | None]
 
     facility = models.ForeignKey(Facility, on_delete=models.PROTECT, related_name="branches")
     name = models.CharField(max_length=255)

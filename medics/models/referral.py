@@ -78,11 +78,13 @@ class ReferralQuerySet(models.QuerySet["Referral"]):
         at_their_branches = Q(facility_branch__in=FacilityBranch.objects.worked_by(user))
         return self.filter(Q(referred_by=user) | at_their_branches)
 
+    def with_names(self) -> "ReferralQuerySet":
+        return self.select_related("patient", "facility_branch__facility", "referred_by")
+
     def with_details(self) -> "ReferralQuerySet":
         """With all that an answer shows: two statements, whatever the number of rows."""
-        return self.select_related(
-            "patient", "facility_branch__facility", "referred_by"
-        ).prefetch_related(Prefetch("tests", ReferralTest.objects.with_names()))
+        tests = Prefetch("tests", ReferralTest.objects.with_names())
+        return self.with_names().prefetch_related(tests)
 
     def search(self, text: str) -> "ReferralQuerySet":
         """Where the text occurs, whatever its case, in a name that the referral shows."""
@@ -182,6 +184,9 @@ class ReferralTest(HasStatus):
     )
     test = models.ForeignKey(Test, on_delete=models.PROTECT, related_name="referral_tests")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    # Of one that is read for a change of a status (medics.services.limits).
+    limit_reached_at: datetime | None
 
     objects = ReferralTestQuerySet.as_manager()
 

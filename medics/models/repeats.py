@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     from authentication.models import User
 
 # One statement, so that of equal requests at once exactly one inserts: the others wait for it to
-# commit, and then find a row that has not expired.
+# commit, and then find a row that has not expired. A practitioner's requests take turns from here
+# on, so that what is counted of them next is exact (medics.services.limits).
 CLAIM = """
 INSERT INTO medics_referralrequest (practitioner_id, token, body_digest, answer, expires_at)
 SELECT %(practitioner)s, token, %(digest)s, '', statement_timestamp() + lifetime
-FROM unnest(%(tokens)s, %(lifetimes)s) WITH ORDINALITY AS claimed (token, lifetime, place)
+FROM (
+    SELECT pg_advisory_xact_lock(hashtextextended('referrals of ' || %(practitioner)s, 0))
+) AS turn,
+    unnest(%(tokens)s, %(lifetimes)s) WITH ORDINALITY AS claimed (token, lifetime, place)
 ORDER BY place
 ON CONFLICT ON CONSTRAINT unique_referral_request DO UPDATE
     SET body_digest = EXCLUDED.body_digest, referral_id = NULL, answer = '',

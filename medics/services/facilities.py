@@ -7,6 +7,7 @@ from authentication.models import User, UserType
 from authentication.services import create_account
 
 from ..models import BranchTechnician, Facility, FacilityBranch
+from .limits import refuse_too_many_technicians
 
 
 def add_branch(*, facility: Facility, name: str) -> FacilityBranch:
@@ -67,12 +68,14 @@ def create_facility(
 
 @transaction.atomic
 def add_lab_technician(
-    *, branch: FacilityBranch, full_name: str, phone_number: str, password: str
+    *, branch: FacilityBranch, full_name: str, phone_number: str, password: str, by: User
 ) -> User:
     """A technician of the branch, who must change the password at the first login.
 
-    Raises ValidationError under `phone_number` where the number is taken.
+    Raises ValidationError under `phone_number` where the number is taken, and Throttled where that
+    administrator has just made too many.
     """
+    refuse_too_many_technicians(by=by)
     technician = create_account(
         full_name=full_name,
         phone_number=phone_number,

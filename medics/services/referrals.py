@@ -1,4 +1,8 @@
+from collections.abc import Sequence
+from typing import Any
+
 from django.db import transaction
+from django.db.models import Prefetch, QuerySet, Subquery, prefetch_related_objects
 from rest_framework.exceptions import ValidationError
 
 from _tetradx.exceptions import BadRequest, refuse_broken_rule
@@ -6,8 +10,10 @@ from authentication.models import User
 
 from ..choices import REFERRAL_MOVES, TestStatus
 from ..models import FacilityBranch, Referral, ReferralTest, Test
+from .limits import Limit, limit_of_status_changes, nth_newest_change, refuse_beyond
 from .patients import find_or_create_patient
 
+CHANGES = "Changes of status of one referral"
 NO_SUCH_TEST = "Test with the given ID does not exist."
 
 
@@ -20,15 +26,20 @@ def create_referral(
     patient_full_name_or_id: str,
     patient_contact_number: str = "",
     clinical_notes: str = "",
+    limits: Sequence[Limit] = (),
 ) -> Referral:
     """All or nothing; a test named twice counts once. Its tests are in `named_tests`.
+
+    Raises Throttled where the practitioner has reached one of the limits.
 
     Raises ValidationError under `branch_id` where the branch is unknown or closed, under `tests`
     where there are none, and under `test_id` where its facility does not offer one of them.
     """
-    branch = FacilityBranch.objects.kept_active(branch_id)
+    branch = FacilityBranch.objects.kept_active(branch_id, practitioner=practitioner, limits=limits)
     if branch is None:
         raise ValidationError({"branch_id": ["Branch with the given ID does not exist."]})
+    for limit, reached_at in zip(limits, branch.reached_at, strict=True):
+        refuse_beyond(limit, reached_at, "Referrals of one account")
     distinct_ids = list(dict.fromkeys(test_ids))
     if not distinct_ids:
         raise ValidationError({"tests": ["This list may not be empty."]})
@@ -67,12 +78,14 @@ def set_referral_status(*, referral_id: str, status: TestStatus) -> Referral:
     """Returns the referral as it then stands; the status that it has already changes nothing.
 
     Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for
-    Completed while a test is open; BadRequest where there is no such referral, or none any more.
+    Completed while a test is open; Throttled where it was changed too often; BadRequest where there
+    is no such referral, or none any more.
     """
-    locked = Referral.objects.select_for_update(of=("self",))
-    referral = locked.with_details().filter(pk=referral_id).first()
+    locked = Referral.objects.select_for_update(of=("self",)).with_names()
+    referral = locked.filter(pk=referral_id).first()
     if referral is None:
         raise BadRequest("Referral does not exist.")
+    prefetch_related_objects([referral], Prefetch("tests", tests_to_change(referral)))
     if referral.status == status:
         return referral
     if status not in REFERRAL_MOVES[TestStatus(referral.status)]:
@@ -82,6 +95,9 @@ def set_referral_status(*, referral_id: str, status: TestStatus) -> Referral:
         raise ValidationError(
             {"status": [f"These tests are not completed yet: {', '.join(open_tests)}."]}
         )
+    [*tests] = referral.tests.all()
+    reached_at = tests[0].limit_reached_at if tests else nth_newest_change(referral).first()
+    refuse_beyond(limit_of_status_changes(referral), reached_at, CHANGES)
     referral.status = status
     referral.save(update_fields=["status"])
     return referral
@@ -92,11 +108,11 @@ def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
     """Returns the test as it then stands.
 
     Raises ValidationError under `status` where it has that status already or its referral is
-    completed, and BadRequest where the test is gone. The referral is locked first, as when the
-    referral itself is completed.
+    completed, Throttled where the referral was changed too often, and BadRequest where the test is
+    gone. The referral is locked first, as when the referral itself is completed.
     """
     referral = Referral.objects.select_for_update().filter(pk=test.referral_id).first()
-    current = ReferralTest.objects.with_names().filter(pk=test.pk).first()
+    current = tests_to_change(referral).filter(pk=test.pk).first() if referral else None
     if referral is None or current is None:
         raise BadRequest("Referral test with the given ID does not exist.")
     test = current
@@ -106,6 +122,13 @@ def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
         )
     if test.status == status:
         raise ValidationError({"status": [f"The test is {status} already."]})
+    refuse_beyond(limit_of_status_changes(referral), test.limit_reached_at, CHANGES)
     test.status = status
     test.save(update_fields=["status"])
     return test
+
+
+def tests_to_change(referral: Referral) -> QuerySet[ReferralTest]:
+    """With their names, and when the referral's changes reached their limit, if they do."""
+    tests: Any = ReferralTest.objects.with_names()
+    return tests.annotate(limit_reached_at=Subquery(nth_newest_change(referral)))

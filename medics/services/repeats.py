@@ -13,6 +13,7 @@ from authentication.models import User
 from authentication.phone_numbers import phone_key
 
 from ..models import Referral, ReferralRequest
+from .limits import limits_of_referrals
 from .referrals import create_referral
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -59,7 +60,8 @@ def create_referral_once(
                 {"Idempotency-Key": ["This key was used with another request before."]}
             )
     else:
-        referral = create_referral(practitioner=practitioner, **fields)
+        limits = limits_of_referrals(practitioner)
+        referral = create_referral(practitioner=practitioner, limits=limits, **fields)
         first = ReferralRequest(referral=referral, answer=describe(referral))
     if claimed:
         ReferralRequest.objects.keep_answer(

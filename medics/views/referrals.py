@@ -43,6 +43,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     ),
 )
 
+TOO_MANY_CHANGES = "Changes of status of one referral: 60 an hour at most."
+
 
 def idempotency_key(request: Request) -> str | None:
     """Raises ValidationError where there is one that is not printable."""
@@ -77,6 +79,7 @@ class CreateReferralView(APIView):
         {"Idempotency-Key": ["This key was used with another request before."]},
         wrong_role_message,
     )
+    @refuses("Referrals of one account: 300 an hour at most.", code=429)
     def post(self, request):
         form = CreateReferralForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -122,6 +125,7 @@ class GetAndUpdateReferralView(APIView):
         "Referral does not exist.",
         {"status": ["These tests are not completed yet: FULL BLOOD COUNT, SICKLING."]},
     )
+    @refuses(TOO_MANY_CHANGES, code=429)
     def put(self, request, referral_id):
         one_referral(referral_id=referral_id, user=request.user)
         form = ReferralStatusForm(data=request.data)
@@ -144,6 +148,7 @@ class UpdateTestStatusView(APIView):
         "Invalid status value.",
         {"status": ["The test is Completed already."]},
     )
+    @refuses(TOO_MANY_CHANGES, code=429)
     def put(self, request, referral_test_id):
         test = self.get_test(referral_test_id)
         form = ReferralStatusForm(data=request.data)

@@ -27,11 +27,12 @@ class AddLabTechnicianView(APIView):
         {"password": ["This password is too common."]},
         wrong_role_message,
     )
+    @refuses("Technicians of one account: 100 an hour at most.", code=429)
     def post(self, request):
         facility = request.user.administered_facility
         form = AddLabTechnicianForm(data=request.data, context={"facility": facility})
         form.is_valid(raise_exception=True)
-        technician = add_lab_technician(**form.validated_data)
+        technician = add_lab_technician(by=request.user, **form.validated_data)
         answer = AddedTechnicianSerializer(
             technician, context={"branch": form.validated_data["branch"]}
         )

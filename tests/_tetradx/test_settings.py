@@ -496,3 +496,11 @@ def test_a_metrics_address_without_host_and_port_is_refused(load, address):
 @pytest.mark.parametrize("address", ["0.0.0.0:9464", "[::1]:9464", "backend:9464"])
 def test_the_metrics_port_is_that_of_the_address(load, address):
     assert load({**PRODUCTION, "METRICS_ADDRESS": address})["METRICS_PORT"] == "9464"
+
+
+@pytest.mark.parametrize("name", ["REFERRALS_PER_HOUR", "STATUS_CHANGES_PER_HOUR"])
+def test_a_limit_is_one_or_more(load, name):
+    assert load(PRODUCTION | {name: "1"})[name] == 1
+    for wrong in ("0", "-1"):
+        with pytest.raises(ImproperlyConfigured, match=name):
+            load(PRODUCTION | {name: wrong})

@@ -183,14 +183,15 @@ def test_without_a_token_nobody_is_added(anyone, branch):
     assert_nobody_was_added()
 
 
-def test_adding_takes_four_statements(signed_in, efua, branch):
+def test_adding_takes_six_statements(signed_in, efua, branch):
     client = signed_in(efua)
 
     with statements() as sent:
         add(client, branch)
 
-    # the user with session and facility, the branch, the account, the assignment
-    assert len(sent) == 4
+    # the user with session and facility, the branch, the account's turn, how many it added, the
+    # technician's account, the assignment
+    assert len(sent) == 6
 
 
 @pytest.mark.django_db(transaction=True)
