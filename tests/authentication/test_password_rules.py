@@ -24,7 +24,7 @@ def register(client, password):
         "Only a space 1 special",
         "P@ssw0rd",
         "\uff30@ssw0rd",
-        "A\u0301a\u03011!x",
+        "A\u0301a\u03011!xy",
     ],
     ids=[
         "seven characters",
