@@ -358,6 +358,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/",
     "ENFORCE_NON_BLANK_FIELDS": True,
     "ENUM_NAME_OVERRIDES": {
+        "ReferralStatus": "medics.choices.ReferralStatus",
         "TestStatus": "medics.choices.TestStatus",
         "UserType": "authentication.models.UserType",
     },

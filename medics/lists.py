@@ -22,7 +22,7 @@ from _tetradx.pagination import Ordering, Row
 from _tetradx.statements import Parameter, rows_of, sql_of
 from authentication.models import User
 
-from .choices import TestStatus
+from .choices import ReferralStatus
 from .models import FacilityBranch, Referral
 from .models.referral import REFERRAL_ID
 
@@ -222,7 +222,7 @@ class ReferralList:
     def __init__(self, scope: Scope, user: User):
         self.scope = scope
         self.source = "medics_referral"
-        self.status: TestStatus | None = None
+        self.status: ReferralStatus | None = None
         self.terms: list[str] = []
         self.values: dict[str, Any] = {"user": user.pk}
         self.unsettled: list[str] | None = None
@@ -230,7 +230,7 @@ class ReferralList:
     def filter(
         self,
         *,
-        status: TestStatus | None = None,
+        status: ReferralStatus | None = None,
         branch_id: int | None = None,
         referred_from: date | None = None,
         referred_to: date | None = None,
@@ -308,9 +308,10 @@ class ReferralList:
             is_capped |= is_beyond
         totals = {
             "total_referrals": counts.total(),
-            "total_completed": counts[TestStatus.COMPLETED],
-            "total_pending": counts[TestStatus.PENDING],
-            "total_received": counts[TestStatus.RECEIVED],
+            "total_completed": counts[ReferralStatus.COMPLETED],
+            "total_pending": counts[ReferralStatus.PENDING],
+            "total_received": counts[ReferralStatus.RECEIVED],
+            "total_cancelled": counts[ReferralStatus.CANCELLED],
         }
         return totals, is_capped
 

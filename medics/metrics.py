@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from _tetradx.database_metrics import asked
 
-from .choices import TestStatus
+from .choices import ReferralStatus
 
 
 @asked("""
@@ -15,7 +15,7 @@ from .choices import TestStatus
 """)
 def referrals(rows: list[tuple]) -> Iterator[Metric]:
     family = GaugeMetricFamily("tetradx_referrals", "Referrals by status.", labels=["status"])
-    for status, number in {**dict.fromkeys(TestStatus.values, 0), **dict(rows)}.items():
+    for status, number in {**dict.fromkeys(ReferralStatus.values, 0), **dict(rows)}.items():
         family.add_metric([status], number)
     yield family
 

@@ -94,6 +94,7 @@ def test_a_referral_from_an_empty_laboratory_to_its_completion(server):
         "total_completed": 1,
         "total_pending": 0,
         "total_received": 0,
+        "total_cancelled": 0,
     }
     history = StatusChange.objects.values_list("to_status", "changed_by__full_name")
     assert list(history) == [

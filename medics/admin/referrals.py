@@ -20,6 +20,7 @@ from authentication.admin import (
 from ..models import Facility, FacilityBranch, Patient, Referral, ReferralTest, StatusChange
 from ..services.patients import EqualsAnotherError, correct_patient, refuse_equal
 from .base import NewestInline, facility_filter
+from .cancelling import CancellingMixin
 from .history import HistoryMixin
 from .reading import PatientDataMixin
 
@@ -62,7 +63,9 @@ def referred_to(facility: Facility) -> Q:
 
 
 @admin.register(Referral)
-class ReferralAdmin(PatientDataMixin, HistoryMixin, ReadOnlyMixin, admin.ModelAdmin):
+class ReferralAdmin(
+    CancellingMixin, PatientDataMixin, HistoryMixin, ReadOnlyMixin, admin.ModelAdmin
+):
     inlines = (ReferralTestInline, StatusChangeInline)
     fieldsets = (
         (None, {"fields": ("id", "patient", "clinical_notes")}),
@@ -76,6 +79,9 @@ class ReferralAdmin(PatientDataMixin, HistoryMixin, ReadOnlyMixin, admin.ModelAd
                     "updated_at",
                     "completed_at",
                     "turnaround_hours",
+                    "closed_at",
+                    "closing_code",
+                    "closing_note",
                 )
             },
         ),

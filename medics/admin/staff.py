@@ -1,6 +1,6 @@
 """The users, with the facility and the branches where they work, on one form."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from authentication.admin import (
     AddUserForm,
@@ -146,6 +147,7 @@ class ChangeStaffForm(PlaceOfWorkForm, ChangeUserForm):
 
 
 DATES = ("Dates", {"fields": ("last_login", "date_joined", "made_by")})
+REFERRALS = ("Referrals", {"fields": ("referrals",)})
 PLACE_OF_WORK = ("Place of work", {"fields": ("facility", "branches", "administers")})
 
 
@@ -173,6 +175,20 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
     )
     list_filter = (*UserAdmin.list_filter, facility_filter(works_at))
     list_select_related = ("administered_facility",)
+    readonly_fields: ClassVar[Any] = (*UserAdmin.readonly_fields, "referrals")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        may_cancel = obj and request.user.has_perm("medics.cancel_referrals")
+        return (*fieldsets, REFERRALS) if may_cancel else fieldsets
+
+    @admin.display(description="made by this account")
+    def referrals(self, user: User) -> SafeString:
+        return format_html(
+            '<a href="{}">See them</a>, or <a href="{}">cancel those of a period</a>',
+            reverse("admin:medics_referral_changelist", query={"referred_by__exact": user.pk}),
+            reverse("admin:medics_referral_cancel", query={"practitioner": user.pk}),
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         queryset = super().get_queryset(request)

@@ -2,7 +2,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("medics", "0013_one_facility_for_administrators")]
+    dependencies = [("medics", "0014_cancelled_referrals")]
 
     operations = [
         migrations.AlterModelOptions(

@@ -1,4 +1,4 @@
-from ..choices import TestStatus
+from ..choices import ReferralStatus, TestStatus
 from .catalogue import CatalogueChange, Test, TestType
 from .facility import BranchTechnician, Facility, FacilityBranch
 from .history import Action, Change, HistoryEntry
@@ -19,6 +19,7 @@ __all__ = [
     "Referral",
     "ReferralCount",
     "ReferralRequest",
+    "ReferralStatus",
     "ReferralTest",
     "StatusChange",
     "Test",

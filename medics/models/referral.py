@@ -10,7 +10,13 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
-from ..choices import TestStatus
+from ..choices import (
+    MAX_CLOSING_NOTE_CHARACTERS,
+    OPEN_STATUSES,
+    CancellationReason,
+    ReferralStatus,
+    TestStatus,
+)
 from .catalogue import Test
 from .facility import FacilityBranch
 from .patient import Patient
@@ -43,9 +49,6 @@ class HasStatus(models.Model):
         abstract = True
         constraints = [
             models.CheckConstraint(
-                condition=Q(status__in=TestStatus.values), name="%(class)s_status_is_known"
-            ),
-            models.CheckConstraint(
                 condition=Q(status=TestStatus.COMPLETED, completed_at__isnull=False)
                 | (~Q(status=TestStatus.COMPLETED) & Q(completed_at__isnull=True)),
                 name="%(class)s_completed_at_exactly_when_completed",
@@ -73,6 +76,13 @@ class HasStatus(models.Model):
 
 
 class ReferralQuerySet(models.QuerySet["Referral"]):
+    def made_by(
+        self, practitioner: "User", *, first_moment: datetime, last_moment: datetime
+    ) -> "ReferralQuerySet":
+        return self.filter(
+            referred_by=practitioner, referred_at__gte=first_moment, referred_at__lte=last_moment
+        )
+
     def visible_to(self, user: "User") -> "ReferralQuerySet":
         """Those that the user may see and change; every route that serves one row asks this."""
         at_their_branches = Q(facility_branch__in=FacilityBranch.objects.worked_by(user))
@@ -102,6 +112,8 @@ class ReferralQuerySet(models.QuerySet["Referral"]):
 
 
 class Referral(HasStatus):
+    # The tests of one that is cancelled stay as they are.
+    status = models.CharField(max_length=10, choices=ReferralStatus, default=ReferralStatus.PENDING)
     id = models.CharField(
         primary_key=True,
         max_length=REFERRAL_ID_LENGTH,
@@ -123,6 +135,15 @@ class Referral(HasStatus):
     )
     referred_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    # Of one that was closed without being completed.
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    closing_code = models.CharField(
+        "reason", max_length=20, choices=CancellationReason, blank=True, db_default=""
+    )
+    closing_note = models.CharField(
+        "note", max_length=MAX_CLOSING_NOTE_CHARACTERS, blank=True, db_default=""
+    )
+
     # Kept by triggers (migration 0003) for the search, which reads them in the lists' indexes.
     patient_name_upper = models.CharField(max_length=255, db_default="", editable=False)
     test_ids = ArrayField(models.BigIntegerField(), db_default=[], editable=False)
@@ -133,6 +154,24 @@ class Referral(HasStatus):
     objects = ReferralQuerySet.as_manager()
 
     class Meta(HasStatus.Meta):
+        permissions = [("cancel_referrals", "Can cancel what an account referred")]
+        constraints = [
+            *HasStatus.Meta.constraints,
+            models.CheckConstraint(
+                condition=Q(status__in=ReferralStatus.values), name="referral_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    status=ReferralStatus.CANCELLED,
+                    closed_at__isnull=False,
+                    closing_code__in=CancellationReason.values,
+                )
+                & (~Q(closing_code=CancellationReason.OTHER) | ~Q(closing_note=""))
+                | ~Q(status=ReferralStatus.CANCELLED)
+                & Q(closed_at__isnull=True, closing_code="", closing_note=""),
+                name="referral_closed_with_a_reason_exactly_when_cancelled",
+            ),
+        ]
         indexes = [
             # The lists in their order, with all that search and filters ask, so that they are
             # answered from the index alone. They serve as the foreign keys' indexes, too.
@@ -161,6 +200,10 @@ class Referral(HasStatus):
 
     def __str__(self) -> str:
         return self.id
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
 
     @property
     def started_at(self) -> datetime:
@@ -193,6 +236,9 @@ class ReferralTest(HasStatus):
     class Meta(HasStatus.Meta):
         constraints = [
             *HasStatus.Meta.constraints,
+            models.CheckConstraint(
+                condition=Q(status__in=TestStatus.values), name="referraltest_status_is_known"
+            ),
             models.UniqueConstraint(fields=["referral", "test"], name="unique_test_in_referral"),
         ]
 
@@ -220,8 +266,8 @@ class StatusChange(models.Model):
         blank=True,
         help_text="Empty where the referral itself changed.",
     )
-    from_status = models.CharField(max_length=10, choices=TestStatus)
-    to_status = models.CharField(max_length=10, choices=TestStatus)
+    from_status = models.CharField(max_length=10, choices=ReferralStatus)
+    to_status = models.CharField(max_length=10, choices=ReferralStatus)
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,

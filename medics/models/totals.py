@@ -1,7 +1,7 @@
 from django.db import models
 from django.db.models import Q
 
-from ..choices import TestStatus
+from ..choices import ReferralStatus
 
 
 class ReferralCount(models.Model):
@@ -14,7 +14,7 @@ class ReferralCount(models.Model):
 
     branch_id = models.BigIntegerField(null=True)
     practitioner_id = models.UUIDField(null=True)
-    status = models.CharField(max_length=10, choices=TestStatus)
+    status = models.CharField(max_length=10, choices=ReferralStatus)
     number = models.IntegerField()
 
     class Meta:

@@ -5,7 +5,7 @@ from _tetradx.pagination import PageForm, PaginationSerializer
 from _tetradx.schema_examples import example
 from authentication.fields import PhoneNumberField
 
-from ..choices import TestStatus
+from ..choices import ReferralStatus, TestStatus
 
 MAX_TESTS = 100
 MAX_NOTES_CHARACTERS = 2000
@@ -36,6 +36,7 @@ PAGE = {
         "total_completed": 0,
         "total_pending": 1,
         "total_received": 0,
+        "total_cancelled": 0,
     },
     "pagination": {
         "current_page": 1,
@@ -107,7 +108,7 @@ class ReferralListForm(PageForm):
             "doctor, a test or its type; or the referral's id."
         ),
     )
-    status = serializers.ChoiceField(TestStatus, required=False)
+    status = serializers.ChoiceField(ReferralStatus, required=False)
     branch_id = RowIdField(required=False)
     referred_from = serializers.DateField(required=False, help_text="UTC, inclusive.")
     referred_to = serializers.DateField(required=False, help_text="UTC, inclusive.")
@@ -153,7 +154,7 @@ class ReferralSerializer(serializers.Serializer):
     patient_name_or_id = serializers.CharField(source="patient.full_name_or_id")
     facility_name = serializers.CharField(source="facility_branch.facility.name")
     branch_name = serializers.CharField(source="facility_branch.name")
-    status = serializers.ChoiceField(TestStatus)
+    status = serializers.ChoiceField(ReferralStatus)
     referred_at = serializers.DateTimeField()
     tests = ReferralTestSerializer(many=True)
 
@@ -211,6 +212,7 @@ class TotalsSerializer(serializers.Serializer):
     total_completed = serializers.IntegerField()
     total_pending = serializers.IntegerField()
     total_received = serializers.IntegerField()
+    total_cancelled = serializers.IntegerField()
 
 
 @example(PAGE)

@@ -1,20 +1,30 @@
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet, Subquery, prefetch_related_objects
+from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
 from _tetradx.exceptions import BadRequest, refuse_broken_rule
 from authentication.models import User
 
-from ..choices import REFERRAL_MOVES, TestStatus
+from ..choices import (
+    OPEN_STATUSES,
+    REFERRAL_MOVES,
+    CancellationReason,
+    ReferralStatus,
+    TestStatus,
+)
 from ..models import FacilityBranch, Referral, ReferralTest, Test
 from .limits import Limit, limit_of_status_changes, nth_newest_change, refuse_beyond
 from .patients import find_or_create_patient
 
 CHANGES = "Changes of status of one referral"
 NO_SUCH_TEST = "Test with the given ID does not exist."
+# One statement cancels so many: less time than a statement has.
+CANCELLED_AT_ONCE = 1_000
 
 
 @transaction.atomic
@@ -88,7 +98,7 @@ def set_referral_status(*, referral_id: str, status: TestStatus) -> Referral:
     prefetch_related_objects([referral], Prefetch("tests", tests_to_change(referral)))
     if referral.status == status:
         return referral
-    if status not in REFERRAL_MOVES[TestStatus(referral.status)]:
+    if status not in REFERRAL_MOVES[ReferralStatus(referral.status)]:
         raise ValidationError({"status": [f"A {referral.status} referral cannot become {status}."]})
     open_tests = [test.test.name for test in referral.tests.all() if not test.is_completed]
     if status == TestStatus.COMPLETED and open_tests:
@@ -108,7 +118,7 @@ def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
     """Returns the test as it then stands.
 
     Raises ValidationError under `status` where it has that status already or its referral is
-    completed, Throttled where the referral was changed too often, and BadRequest where the test is
+    closed, Throttled where the referral was changed too often, and BadRequest where the test is
     gone. The referral is locked first, as when the referral itself is completed.
     """
     referral = Referral.objects.select_for_update().filter(pk=test.referral_id).first()
@@ -116,9 +126,10 @@ def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
     if referral is None or current is None:
         raise BadRequest("Referral test with the given ID does not exist.")
     test = current
-    if referral.is_completed:
+    if not referral.is_open:
+        closed = referral.status.lower()
         raise ValidationError(
-            {"status": ["The referral is completed; its tests can no longer change."]}
+            {"status": [f"The referral is {closed}; its tests can no longer change."]}
         )
     if test.status == status:
         raise ValidationError({"status": [f"The test is {status} already."]})
@@ -132,3 +143,39 @@ def tests_to_change(referral: Referral) -> QuerySet[ReferralTest]:
     """With their names, and when the referral's changes reached their limit, if they do."""
     tests: Any = ReferralTest.objects.with_names()
     return tests.annotate(limit_reached_at=Subquery(nth_newest_change(referral)))
+
+
+@transaction.atomic
+def cancel_referrals(
+    *,
+    practitioner: User,
+    first_moment: datetime,
+    last_moment: datetime,
+    reason: CancellationReason,
+    note: str = "",
+) -> int:
+    """Cancels what the practitioner referred in that time, both moments included, and is open.
+
+    Returns how many they were. Their tests stay as they are. Raises ValidationError under `note`
+    where the reason needs one.
+    """
+    if reason == CancellationReason.OTHER and not note:
+        raise ValidationError({"note": ["Say which reason it is."]})
+    made = Referral.objects.made_by(
+        practitioner, first_moment=first_moment, last_moment=last_moment
+    )
+    # In one order, so that two who cancel at once wait for each other and for nothing else.
+    ids = sorted(made.filter(status__in=OPEN_STATUSES).values_list("pk", flat=True))
+    now = timezone.now()
+    return sum(
+        Referral.objects.filter(
+            pk__in=ids[start : start + CANCELLED_AT_ONCE], status__in=OPEN_STATUSES
+        ).update(
+            status=ReferralStatus.CANCELLED,
+            updated_at=now,
+            closed_at=now,
+            closing_code=reason,
+            closing_note=note,
+        )
+        for start in range(0, len(ids), CANCELLED_AT_ONCE)
+    )

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from _tetradx.statements import rows_of
 
@@ -69,9 +70,13 @@ class Removed(NamedTuple):
 
 
 def expired_patients(completed_before: datetime) -> QuerySet[Patient]:
-    """Those whose every referral was completed before; without one, those who were made before."""
+    """Those whose every referral was completed, or else closed, before that moment.
+
+    Of those without a referral, who were made before.
+    """
     of_patient = Referral.objects.filter(patient=OuterRef("pk"))
-    needed = of_patient.filter(Q(completed_at__isnull=True) | Q(completed_at__gte=completed_before))
+    closed = of_patient.annotate(closed=Coalesce("completed_at", "closed_at"))
+    needed = closed.filter(Q(closed__isnull=True) | Q(closed__gte=completed_before))
     return Patient.objects.filter(~Exists(needed), created_at__lt=completed_before)
 
 

@@ -103,7 +103,7 @@ class GetAndUpdateReferralView(APIView):
     """For its practitioner, the staff of its branch and its facility's administrator.
 
     Pending goes to and from Received; either goes to Completed, which is final, once all tests
-    are completed.
+    are completed. A referral that an operator has cancelled takes no other status.
     """
 
     success_message = {
@@ -136,7 +136,7 @@ class GetAndUpdateReferralView(APIView):
 
 
 class UpdateTestStatusView(APIView):
-    """Any status to any other, until the test's referral is completed."""
+    """Any status to any other, until the test's referral is completed or cancelled."""
 
     success_message = "Test status updated successfully"
 

@@ -31,6 +31,8 @@ PAGES = {
     "autocomplete": (200, 200, 403),
     "auth_user_password_change": (200, 403, 403),
     "authentication_user_branches": (200, 403, 403),
+    # Without the account it is for.
+    "medics_referral_cancel": (404, 403, 403),
     **{
         f"medics_{model}_{page}": answers
         for model in ("test", "testtype")

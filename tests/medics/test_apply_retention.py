@@ -105,6 +105,23 @@ def test_a_patient_of_whom_something_is_young_or_open_stays(ages, fields):
     assert left() == {patient}
 
 
+@pytest.mark.parametrize(("closed", "stays"), [(10, True), (2 * YEAR, False)])
+def test_a_cancelled_referral_counts_from_when_it_was_closed(closed, stays):
+    patient = patient_of(3 * YEAR)
+    Referral.objects.update(
+        status="Cancelled",
+        completed_at=None,
+        closed_at=days_ago(closed),
+        closing_code="other",
+        closing_note="Made up by a stranger",
+    )
+
+    apply_retention(days=YEAR, delete=True)
+
+    assert left() == ({patient} if stays else set())
+    assert HistoryEntry.objects.filter(new__closing_code="other").exists() is stays
+
+
 def test_a_patient_without_referrals_goes_by_age():
     patient_of(made=2 * YEAR)
     apply_retention(days=YEAR, delete=True)

@@ -526,7 +526,9 @@ UNTOLD = {
     "medics_test": {"id", "created_at"},
     "medics_patient": {"id", "name_key", "contact_key", "created_at"},
     # Those of a status are told by StatusChange.
-    "medics_referral": {"id", "patient_name_upper", "status", "updated_at", "completed_at"},
+    "medics_referral": {
+        *("id", "patient_name_upper", "status", "updated_at", "completed_at", "closed_at")
+    },
     "medics_referraltest": {"id", "status", "updated_at", "completed_at"},
 }
 
@@ -543,12 +545,13 @@ def told_columns():
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger"
-            " WHERE tgname = 'record_change'"
+            " WHERE tgname IN ('record_change', 'record_closing')"
         )
-        return {
-            table: set(re.search(r"'\{([a-z_,]+)\}'\)$", definition)[1].split(","))
-            for table, definition in cursor.fetchall()
-        }
+        told = {}
+        for table, definition in cursor.fetchall():
+            columns = re.search(r"'\{([a-z_,]+)\}'\)$", definition)[1].split(",")
+            told.setdefault(table, set()).update(columns)
+        return told
 
 
 def test_every_column_is_told_or_has_a_reason():

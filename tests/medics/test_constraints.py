@@ -262,6 +262,39 @@ def test_completed_at_is_set_exactly_when_completed(referral, table, change):
     execute(f"UPDATE medics_{table} SET status = 'Pending', completed_at = NULL")  # noqa: S608
 
 
+CLOSED = "closed_at = now(), closing_code = 'duplicate'"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'Cancelled'",
+        "status = 'Cancelled', closed_at = now()",
+        "status = 'Cancelled', closing_code = 'duplicate'",
+        "status = 'Cancelled', closed_at = now(), closing_code = 'because'",
+        "status = 'Cancelled', closed_at = now(), closing_code = 'other'",
+        CLOSED,
+        "closed_at = now()",
+        "closing_code = 'duplicate'",
+        "closing_note = 'Sent twice'",
+        f"status = 'Received', {CLOSED}",
+        f"status = 'Completed', completed_at = now(), {CLOSED}",
+    ],
+)
+def test_a_referral_is_closed_with_a_reason_exactly_when_cancelled(referral, change):
+    with refused_by("referral_closed_with_a_reason_exactly_when_cancelled"):
+        execute(f"UPDATE medics_referral SET {change}")  # noqa: S608
+
+    execute(f"UPDATE medics_referral SET status = 'Cancelled', {CLOSED}")  # noqa: S608
+    with refused_by("referral_closed_with_a_reason_exactly_when_cancelled"):
+        execute("UPDATE medics_referral SET status = 'Pending'")
+
+
+def test_a_test_is_not_cancelled(referral):
+    with refused_by("referraltest_status_is_known"):
+        execute("UPDATE medics_referraltest SET status = 'Cancelled'")
+
+
 # Tests within a referral
 
 

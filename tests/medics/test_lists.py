@@ -267,6 +267,7 @@ def plain_totals(referrals):
         "total_completed": counts.get(TestStatus.COMPLETED, 0),
         "total_pending": counts.get(TestStatus.PENDING, 0),
         "total_received": counts.get(TestStatus.RECEIVED, 0),
+        "total_cancelled": counts.get("Cancelled", 0),
     }
 
 
@@ -507,6 +508,7 @@ def test_totals_of_all_or_of_a_status_never_stop(listed, refer):
             "total_referrals": MOST + 1,
             "total_pending": MOST + 1,
             "total_received": 0,
+            "total_cancelled": 0,
             "total_completed": 0,
         }
         assert data["pagination"]["total_is_capped"] is False

@@ -49,6 +49,7 @@ def test_referrals_are_counted_by_status(referral, kofi):
         ("tetradx_referrals", "Pending"): 1,
         ("tetradx_referrals", "Received"): 1,
         ("tetradx_referrals", "Completed"): 0,
+        ("tetradx_referrals", "Cancelled"): 0,
     }
 
 

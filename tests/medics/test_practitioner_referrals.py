@@ -71,6 +71,7 @@ def test_ama_lists_her_referrals(signed_in, ama, url, referral):
         "total_completed": 0,
         "total_pending": 1,
         "total_received": 0,
+        "total_cancelled": 0,
     }
     assert data["pagination"] == {
         "current_page": 1,

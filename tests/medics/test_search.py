@@ -192,7 +192,9 @@ def one_of_each_status(ama, branch):
 def test_a_status(listed, one_of_each_status, status):
     data = listed(status=status)
     assert ids(data) == {one_of_each_status[status].id}
-    totals = {"total_completed": 0, "total_pending": 0, "total_received": 0, "total_referrals": 1}
+    totals = dict.fromkeys(
+        ["total_completed", "total_pending", "total_received", "total_cancelled"], 0
+    ) | {"total_referrals": 1}
     assert data["data_summary"] == totals | {f"total_{status.lower()}": 1}
 
 
@@ -283,6 +285,7 @@ def test_totals_follow_search_and_filters(listed, ama, branch, one_of_each_statu
         "total_completed": 2,
         "total_pending": 3,
         "total_received": 1,
+        "total_cancelled": 0,
     }
     of_akosua = listed(search_query="akosua", page_size=1)
     assert of_akosua["data_summary"] == {
@@ -290,6 +293,7 @@ def test_totals_follow_search_and_filters(listed, ama, branch, one_of_each_statu
         "total_completed": 1,
         "total_pending": 2,
         "total_received": 0,
+        "total_cancelled": 0,
     }
     assert of_akosua["pagination"]["total_referrals"] == 3
     assert of_akosua["pagination"]["total_pages"] == 3
@@ -300,6 +304,7 @@ def test_totals_follow_search_and_filters(listed, ama, branch, one_of_each_statu
         "total_completed": 1,
         "total_pending": 0,
         "total_received": 0,
+        "total_cancelled": 0,
     }
 
 

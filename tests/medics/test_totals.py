@@ -345,6 +345,7 @@ def test_the_lists_show_the_same_before_and_after_folding(signed_in, kofi, some)
         "total_referrals": 8,
         "total_pending": 4,
         "total_received": 2,
+        "total_cancelled": 0,
         "total_completed": 2,
     }
 

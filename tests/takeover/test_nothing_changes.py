@@ -141,6 +141,7 @@ def test_the_lists_show_the_referral_its_totals_and_find_it(
         "total_completed": 0,
         "total_pending": 1,
         "total_received": 0,
+        "total_cancelled": 0,
     }
 
 

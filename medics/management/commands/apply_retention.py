@@ -10,13 +10,17 @@ from ...services.retention import Removed, expired_patients, remove_expired
 
 class Command(BaseCommand):
     help = (
-        "Removes the patients whose every referral was completed more than so many days ago, with "
-        "their referrals, tests and history. Without --delete it says how many there are."
+        "Removes the patients whose every referral was completed or cancelled more than so many "
+        "days ago, with their referrals, tests and history. Without --delete it says how many "
+        "there are."
     )
 
     def add_arguments(self, parser):
         parser.add_argument(
-            "--days", type=int, required=True, help="since the last referral was completed"
+            "--days",
+            type=int,
+            required=True,
+            help="since the last referral was completed or cancelled",
         )
         parser.add_argument("--delete", action="store_true", help="do it; nothing brings them back")
         parser.add_argument(
