@@ -1,6 +1,6 @@
 """The users, with the facility and the branches where they work, on one form."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -161,7 +161,7 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
     form = ChangeStaffForm
     add_form = AddStaffForm
     fieldsets = (UserAdmin.fieldsets[0], PLACE_OF_WORK, UserAdmin.fieldsets[1], DATES)
-    readonly_fields: Any = (*UserAdmin.readonly_fields, "made_by")
+    readonly_fields: Any = (*UserAdmin.readonly_fields, "made_by", "referrals")
     add_fieldsets = (UserAdmin.add_fieldsets[0], PLACE_OF_WORK, *UserAdmin.add_fieldsets[1:])
     list_display = (
         "full_name",
@@ -175,12 +175,6 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
     )
     list_filter = (*UserAdmin.list_filter, facility_filter(works_at))
     list_select_related = ("administered_facility",)
-    readonly_fields: ClassVar[Any] = (*UserAdmin.readonly_fields, "referrals")
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        may_cancel = obj and request.user.has_perm("medics.cancel_referrals")
-        return (*fieldsets, REFERRALS) if may_cancel else fieldsets
 
     @admin.display(description="made by this account")
     def referrals(self, user: User) -> SafeString:
@@ -223,7 +217,8 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None and "facility" in self.get_readonly_fields(request):
             return [each for each in fieldsets if each is not PLACE_OF_WORK]
-        return fieldsets
+        may_cancel = obj and request.user.has_perm("medics.cancel_referrals")
+        return (*fieldsets, REFERRALS) if may_cancel else fieldsets
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
         """The password of somebody who has a place of work opens what the place does."""
