@@ -276,7 +276,7 @@ class UserAdmin(ConflictAdmin, PhoneSearchAdmin, DjangoUserAdmin):
     search_fields = ("full_name",)
     show_full_result_count = False
     filter_horizontal = ("groups",)
-    readonly_fields: Any = ("last_login", "date_joined")
+    readonly_fields: ClassVar[Any] = ("last_login", "date_joined")
 
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("phone_number", "full_name", "user_type")}),

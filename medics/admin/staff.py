@@ -1,6 +1,6 @@
 """The users, with the facility and the branches where they work, on one form."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -161,7 +161,7 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
     form = ChangeStaffForm
     add_form = AddStaffForm
     fieldsets = (UserAdmin.fieldsets[0], PLACE_OF_WORK, UserAdmin.fieldsets[1], DATES)
-    readonly_fields: Any = (*UserAdmin.readonly_fields, "made_by", "referrals")
+    readonly_fields: ClassVar[Any] = (*UserAdmin.readonly_fields, "made_by", "referrals")
     add_fieldsets = (UserAdmin.add_fieldsets[0], PLACE_OF_WORK, *UserAdmin.add_fieldsets[1:])
     list_display = (
         "full_name",
