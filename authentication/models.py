@@ -4,10 +4,13 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils import timezone
 
 from _tetradx.derived import DerivedCharField, DerivesColumns
+from _tetradx.folding import Fold
+from _tetradx.names import NameField
 
 from .managers import UserManager
 from .phone_numbers import clean_phone_number, phone_key, validate_phone_number
@@ -36,7 +39,7 @@ class PhoneNumberField(models.CharField):
 
 class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    full_name = models.CharField(max_length=255, blank=True)
+    full_name = NameField(max_length=255, blank=True)
     phone_number = PhoneNumberField(max_length=16)
     # The same for every spelling of the number.
     phone_key = DerivedCharField(max_length=16, source="phone_number", derive=phone_key)
@@ -75,6 +78,9 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(user_type__in=UserType.values), name="user_type_is_known"
             ),
+        ]
+        indexes = [
+            GinIndex(OpClass(Fold("full_name"), name="gin_trgm_ops"), name="user_name_trigrams"),
         ]
 
     def __str__(self) -> str:

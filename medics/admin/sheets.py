@@ -27,12 +27,23 @@ from import_export.tmp_storages import BaseStorage
 from import_export.widgets import DecimalWidget
 from tablib import Dataset
 
+from _tetradx.folding import SortKey, fold
+from _tetradx.names import clean_name
+
 from ..models import Facility, Test, TestType
 
 # What makes a spreadsheet take a cell for a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 CONFIRM_WITHIN_SECONDS = 3600
+
+# Of tests, as people read them.
+BY_NAMES = (
+    SortKey("test_type__facility__name"),
+    SortKey("test_type__name"),
+    SortKey("name"),
+    "id",
+)
 
 
 def text_of(cell: Any) -> str:
@@ -52,7 +63,7 @@ def escape_formula(cell: Any) -> Any:
 
 
 def key_of(name: str) -> str:
-    return name.strip().lower()
+    return fold(clean_name(name))
 
 
 class SheetResult(Result):
@@ -271,7 +282,7 @@ class CatalogueSheetMixin(ImportExportMixin):
     def get_export_queryset(self, request: HttpRequest) -> QuerySet[Test]:
         rows: QuerySet[models.Model] = super().get_export_queryset(request)
         tests = self.tests_of(rows).select_related("test_type__facility")
-        return tests.order_by("test_type__facility__name", "test_type__name", "name", "id")
+        return tests.order_by(*BY_NAMES)
 
     def get_export_filename(
         self, request: HttpRequest, queryset: QuerySet, file_format: Any

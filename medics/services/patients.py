@@ -15,8 +15,8 @@ def find_or_create_patient(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            ["".join(full_name_or_id.split()).casefold()],
+            "SELECT pg_advisory_xact_lock(hashtextextended(tetradx_name_key(%s), 0))",
+            [full_name_or_id],
         )
     known = Patient.objects.same_as(
         full_name_or_id=full_name_or_id, contact_number=contact_number, practitioner=practitioner

@@ -39,6 +39,7 @@ def create_referral(
             contact_number=patient_contact_number,
             practitioner=practitioner,
         ),
+        patient_name_or_id=patient_full_name_or_id,
         referred_by=practitioner,
         clinical_notes=clinical_notes,
         test_ids=sorted(tests),

@@ -209,7 +209,7 @@ def test_a_test_named_twice_is_an_error(superuser, laboratory):
 
 
 def test_what_the_database_refuses_is_shown_and_nothing_is_saved(superuser, laboratory):
-    preview = upload(superuser, csv_of(HEADINGS, UREA, [*UREA[:2], "NUL\x00", "3", ""]))
+    preview = upload(superuser, csv_of(HEADINGS, UREA, [*UREA[:2], "NUL", "3", "a\x00b"]))
 
     assert "confirm_form" not in preview.context
     assert "Row 3:" in preview.content.decode()
