@@ -4,6 +4,7 @@ from typing import Any
 from rest_framework import serializers
 
 from .converters import BIGINT_MAX
+from .names import clean_name, validate_name
 from .numbers import DECIMAL_NUMBER, WHOLE_NUMBER, without_negative_zero
 
 
@@ -48,3 +49,18 @@ class ShortListField(serializers.ListField):
         if isinstance(data, list) and len(data) > self.max_length:
             self.fail("max_length", max_length=self.max_length)
         return super().to_internal_value(data)
+
+
+class NameField(TextField):
+    """A name or an identifier, as it is kept; 400 where nobody could see it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"max_length": 255, **kwargs})
+        self.validators.append(validate_name)
+
+    def to_internal_value(self, data):
+        return clean_name(super().to_internal_value(data))
+
+    def run_validators(self, value):
+        if value != "" or not self.allow_blank:
+            super().run_validators(value)

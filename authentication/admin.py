@@ -273,7 +273,7 @@ class UserAdmin(ConflictAdmin, PhoneSearchAdmin, DjangoUserAdmin):
     )
     list_per_page = 50
     ordering = ("full_name", "id")
-    search_fields = ("full_name",)
+    search_fields = ("full_name__folded_contains",)
     show_full_result_count = False
     filter_horizontal = ("groups",)
     readonly_fields: ClassVar[Any] = ("last_login", "date_joined")
@@ -361,7 +361,7 @@ class SessionAdmin(ReadOnlyMixin, PhoneSearchAdmin):
     list_per_page = 50
     list_select_related = ("user",)
     ordering = ("-created_at", "id")
-    search_fields = ("user__full_name",)
+    search_fields = ("user__full_name__folded_contains",)
     phone_number_path = "user__phone_number"
     phone_key_path = "user__phone_key"
     show_full_result_count = False

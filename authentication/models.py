@@ -6,10 +6,13 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password, verify_password
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils import timezone
 
 from _tetradx.derived import DerivedCharField, DerivesColumns
+from _tetradx.folding import Fold
+from _tetradx.names import NameField
 
 from .managers import HAS_OLDER_HASH, ITERATIONS, UserManager
 from .passwords import as_compared, spellings_to_check
@@ -39,7 +42,7 @@ class PhoneNumberField(models.CharField):
 
 class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    full_name = models.CharField(max_length=255, blank=True)
+    full_name = NameField(max_length=255, blank=True)
     phone_number = PhoneNumberField(max_length=16)
     # The same for every spelling of the number.
     phone_key = DerivedCharField(max_length=16, source="phone_number", derive=phone_key)
@@ -64,7 +67,10 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS = ["full_name"]
 
     class Meta:
-        indexes = [models.Index(ITERATIONS, name="older_hashes", condition=HAS_OLDER_HASH)]
+        indexes = [
+            models.Index(ITERATIONS, name="older_hashes", condition=HAS_OLDER_HASH),
+            GinIndex(OpClass(Fold("full_name"), name="gin_trgm_ops"), name="user_name_trigrams"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["phone_number"],

@@ -3,7 +3,8 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from _tetradx.client_address import client_address
-from _tetradx.fields import TextField
+from _tetradx.fields import NameField, TextField
+from _tetradx.folding import SortKey
 from _tetradx.schema_examples import example
 
 from .fields import NewPasswordField, PasswordField, PhoneNumberField
@@ -21,7 +22,7 @@ from .services import is_own_password
     }
 )
 class RegisterForm(serializers.Serializer):
-    full_name = TextField(max_length=255)
+    full_name = NameField()
     phone_number = PhoneNumberField()
     password = NewPasswordField()
     confirm_password = PasswordField(required=False)
@@ -140,7 +141,7 @@ class LoggedInTechnicianSerializer(LoggedInUserSerializer):
     def assignments(self):
         return list(
             self.instance.branch_assignments.select_related("branch__facility").order_by(
-                "branch__name"
+                SortKey("branch__name"), "branch"
             )
         )
 

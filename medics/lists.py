@@ -18,13 +18,14 @@ from django.db.models import CharField, UUIDField
 from rest_framework.exceptions import PermissionDenied
 
 from _tetradx.exceptions import BadRequest
+from _tetradx.folding import fold, name_key
 from _tetradx.pagination import Ordering, Row
 from _tetradx.statements import Parameter, rows_of, sql_of
 from authentication.models import User
 
 from .choices import ReferralStatus
 from .models import FacilityBranch, Referral
-from .models.referral import REFERRAL_ID
+from .models.referral import REFERRAL_ID, referral_id
 
 # A searched or filtered list is counted no further, as the contract allows.
 MOST_COUNTED = 10_000
@@ -33,6 +34,8 @@ MOST_COUNTED = 10_000
 # means too many patients.
 HAS_TRIGRAMS = re.compile(r"[^\W_]{3}|[^\W_]{2}[\W_]|[\W_][^\W_]")
 MOST_PATIENTS = 4_000
+# Fewer people than these are looked up among all accounts; else among the list's doctors.
+MOST_PEOPLE = 1_000
 
 USER: Any = Parameter("user", UUIDField())
 
@@ -46,7 +49,7 @@ def iso_time(column: str) -> str:
 # time of a join of as many tables.
 SHOWN = {
     "referral_id": "r.id",
-    "patient_name_or_id": "(SELECT full_name_or_id FROM medics_patient WHERE id = r.patient_id)",
+    "patient_name_or_id": "r.patient_name_or_id",
     "facility_name": """(
         SELECT facility.name FROM medics_facility facility
         JOIN medics_facilitybranch branch ON branch.facility_id = facility.id
@@ -143,18 +146,39 @@ class Matches(NamedTuple):
     is_everywhere: bool
 
 
-PATIENTS = "SELECT id FROM medics_patient WHERE upper(full_name_or_id) LIKE upper(%(like)s)"
+# Who may be meant: what their referrals say is looked at next. Spacing aside, as in the index.
+PATIENTS = """
+    SELECT id FROM medics_patient
+    WHERE tetradx_name_key(full_name_or_id || also_named) LIKE %(like_key)s
+"""
 BRANCHES = """
     SELECT branch.id FROM medics_facilitybranch branch
     JOIN medics_facility facility ON facility.id = branch.facility_id
-    WHERE (upper(branch.name) LIKE upper(%(like)s) OR upper(facility.name) LIKE upper(%(like)s))
+    WHERE (tetradx_fold(branch.name) LIKE %(like)s OR tetradx_fold(facility.name) LIKE %(like)s)
 """
-DOCTORS = "SELECT id FROM authentication_user WHERE upper(full_name) LIKE upper(%(like)s)"
+DOCTORS = "SELECT id FROM authentication_user WHERE tetradx_fold(full_name) LIKE %(like)s"
 TESTS_OF_CATALOGUE = """
     SELECT test.id FROM medics_test test
     JOIN medics_testtype type ON type.id = test.test_type_id
-    WHERE (upper(test.name) LIKE upper(%(like)s) OR upper(type.name) LIKE upper(%(like)s))
+    WHERE (tetradx_fold(test.name) LIKE %(like)s OR tetradx_fold(type.name) LIKE %(like)s)
 """
+
+
+def doctors_of_branch(branch: str) -> str:
+    """The ids of those who referred to the branch, from its index alone, one step for each."""
+    first = f"""
+        SELECT referred_by_id FROM medics_referral WHERE facility_branch_id = {branch}
+    """
+    return f"""
+        WITH RECURSIVE doctor AS (
+            ({first} ORDER BY referred_by_id LIMIT 1)
+            UNION ALL
+            SELECT ({first} AND referred_by_id > doctor.referred_by_id
+                ORDER BY referred_by_id LIMIT 1)
+            FROM doctor WHERE referred_by_id IS NOT NULL
+        )
+        SELECT referred_by_id AS id FROM doctor WHERE referred_by_id IS NOT NULL
+    """
 
 
 @cache
@@ -174,13 +198,22 @@ def own_scope() -> Scope:
 @cache
 def branch_scope() -> Scope:
     branches = sql_of(FacilityBranch.objects.worked_by(USER).values("pk", "facility"))
+    doctors = f"""
+        SELECT doctor.id FROM theirs
+        CROSS JOIN LATERAL ({doctors_of_branch("theirs.pk")}) AS doctor
+    """
     return Scope(
         column="facility_branch_id",
         keys=f"SELECT pk AS key FROM ({branches}) AS branch",
         names=f"""
             WITH theirs AS MATERIALIZED ({branches}),
-                named AS MATERIALIZED ({BRANCHES} AND branch.id IN (SELECT pk FROM theirs))
-            SELECT ARRAY({PATIENTS} LIMIT %(most)s), ARRAY(SELECT id FROM named), ARRAY({DOCTORS}),
+                named AS MATERIALIZED ({BRANCHES} AND branch.id IN (SELECT pk FROM theirs)),
+                people AS MATERIALIZED ({DOCTORS} LIMIT %(most_people)s)
+            SELECT ARRAY({PATIENTS} LIMIT %(most)s), ARRAY(SELECT id FROM named),
+                CASE WHEN (SELECT count(*) FROM people) < %(most_people)s
+                    THEN ARRAY(SELECT id FROM people)
+                    ELSE ARRAY({DOCTORS} AND id = ANY (ARRAY({doctors})))
+                END,
                 ARRAY({TESTS_OF_CATALOGUE}
                     AND type.facility_id IN (SELECT facility_id FROM theirs)),
                 (SELECT count(*) FROM named) = (SELECT count(*) FROM theirs)
@@ -255,35 +288,36 @@ class ReferralList:
         else walks the list's index, which holds what is then compared: the patient's name and the
         ids of the tests.
         """
-        escaped = re.sub(r"([\\%_])", r"\\\1", text)
-        by_trigrams = HAS_TRIGRAMS.search(text) is not None
+        folded, key = fold(text), name_key(text)
+        by_trigrams = HAS_TRIGRAMS.search(key) is not None
         self.values |= {
-            "like": f"%{escaped}%",
-            "id": text.upper(),
+            "like": containing(folded),
+            "like_key": containing(key),
+            "id": referral_id(folded),
             "most": MOST_PATIENTS + 1 if by_trigrams else 0,
+            "most_people": MOST_PEOPLE if HAS_TRIGRAMS.search(folded) else 0,
         }
         matches = Matches(*rows_of(self.scope.names, self.values)[0])
         if matches.is_everywhere:
             return
         self.values |= matches._asdict()
         terms: dict[str, Any] = {
-            "r.id = %(id)s": REFERRAL_ID.fullmatch(text.upper()),
-            "r.patient_id = ANY (%(patients)s)": matches.patients,
+            "r.id = %(id)s": REFERRAL_ID.fullmatch(referral_id(folded)),
             "r.facility_branch_id = ANY (%(branches)s)": matches.branches,
             "r.referred_by_id = ANY (%(doctors)s)": matches.doctors,
             "r.test_ids && %(tests)s::bigint[]": matches.tests,
         }
+        has_name = "r.patient_name_folded LIKE %(like)s"
         are_patients_known = by_trigrams and len(matches.patients) <= MOST_PATIENTS
         if are_patients_known and not (matches.branches or matches.doctors or matches.tests):
             # OFFSET 0 keeps PostgreSQL from walking the list for them after all.
+            terms[f"r.patient_id = ANY (%(patients)s) AND {has_name}"] = matches.patients
             self.source = f"""(
                 SELECT id, referred_at, status, facility_branch_id, referred_by_id
                 FROM medics_referral r WHERE {any_of(terms)} OFFSET 0
             )"""
             return
-        del terms["r.patient_id = ANY (%(patients)s)"]
-        if matches.patients or not are_patients_known:
-            terms["r.patient_name_upper LIKE upper(%(like)s)"] = True
+        terms[has_name] = matches.patients or not are_patients_known
         self.terms.append(any_of(terms))
 
     def totals(self, ordering: Ordering) -> tuple[dict[str, int], bool]:
@@ -376,7 +410,7 @@ class ReferralList:
             return f"""
                 SELECT r.id, r.referred_at, doctor_name, doctor_id
                 FROM {self.source} AS r JOIN (
-                    SELECT id AS doctor_id, lower(full_name) AS doctor_name
+                    SELECT id AS doctor_id, tetradx_fold(full_name) AS doctor_name
                     FROM authentication_user
                 ) AS doctor ON r.referred_by_id = doctor_id
                 WHERE {self._where(beyond)}
@@ -386,8 +420,10 @@ class ReferralList:
         return f"""
             SELECT r.id, r.referred_at, doctor_name, doctor_id
             FROM (
-                SELECT id AS doctor_id, lower(full_name) AS doctor_name FROM authentication_user
-                ORDER BY lower(full_name) {direction}, id {direction}
+                SELECT id AS doctor_id, tetradx_fold(full_name) AS doctor_name
+                FROM authentication_user
+                WHERE id = ANY (ARRAY({doctors_of_branch("scope.key")}))
+                ORDER BY doctor_name {direction}, id {direction}
             ) AS doctor
             CROSS JOIN LATERAL (
                 SELECT r.id, r.referred_at FROM {self.source} AS r
@@ -423,3 +459,8 @@ class ReferralList:
 def any_of(terms: dict[str, Any]) -> str:
     """The terms whose value is not empty, one of which is to hold."""
     return f"({' OR '.join(term for term, value in terms.items() if value) or 'false'})"
+
+
+def containing(text: str) -> str:
+    """A pattern of LIKE for what contains the text."""
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"

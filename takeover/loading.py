@@ -32,7 +32,8 @@ BESIDE = {
     "User": {"phone_key": "row.phone_key", "must_change_password": "false"},
     "Patient": {"contact_key": "coalesce(number.key, '')"},
     "Referral": {
-        "patient_name_upper": "upper(patient.full_name_or_id)",
+        "patient_name_or_id": "patient.full_name_or_id",
+        "patient_name_folded": "tetradx_fold(patient.full_name_or_id)",
         "test_ids": "coalesce(tests.ids, '{}')",
     },
 }

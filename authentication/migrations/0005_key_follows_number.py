@@ -56,7 +56,7 @@ DROP FUNCTION authentication_doubt_key CASCADE;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("authentication", "0003_tries")]
+    dependencies = [("authentication", "0004_names")]
 
     operations = [
         migrations.RunSQL(

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from _tetradx.folding import fold
 from authentication.admin import ReadOnlyMixin
 
 from ..models import Facility
@@ -80,7 +81,7 @@ class UniqueNamesFormSet(forms.BaseInlineFormSet):
         super().clean()
         seen = set()
         for form in self.forms:
-            name = form.cleaned_data.get("name", "").casefold()
+            name = fold(form.cleaned_data.get("name", ""))
             if name and name in seen:
                 form.add_error("name", "This name stands here twice.")
             seen.add(name)

@@ -1,17 +1,18 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
+from _tetradx.folding import SortKey
 from authentication.admin import ConflictAdmin
 
 from ..models import Facility, Test, TestType
 from .base import UniqueNamesFormSet, facility_filter
 from .history import HistoryMixin
-from .sheets import CatalogueSheetMixin
+from .sheets import BY_NAMES, CatalogueSheetMixin
 
 
 class CatalogueAdmin(HistoryMixin, CatalogueSheetMixin, ConflictAdmin):
@@ -29,7 +30,7 @@ class TestInline(admin.TabularInline):
     model = Test
     formset = UniqueNamesFormSet
     fields = ("name", "price", "description")
-    ordering = ("name",)
+    ordering: ClassVar[Any] = (SortKey("name"), "id")
     extra = 0
     can_delete = False
     show_change_link = True
@@ -46,8 +47,8 @@ class TestTypeAdmin(CatalogueAdmin):
     autocomplete_fields = ("facility",)
     list_display = ("name", "facility", "number_of_tests", "created_at")
     list_filter = ("created_at", facility_filter(type_of))
-    ordering = ("facility__name", "name", "id")
-    search_fields = ("name", "facility__name")
+    ordering: ClassVar[Any] = (SortKey("facility__name"), SortKey("name"), "id")
+    search_fields = ("name__folded_contains", "facility__name__folded_contains")
     search_help_text = "The name of a test type or of its facility."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -92,8 +93,12 @@ class TestAdmin(CatalogueAdmin):
     list_display = ("name", "test_type", "facility", "price", "created_at")
     list_filter = ("created_at", facility_filter(test_of))
     list_select_related = ("test_type__facility",)
-    ordering = ("test_type__facility__name", "test_type__name", "name", "id")
-    search_fields = ("name", "test_type__name", "test_type__facility__name")
+    ordering: ClassVar[Any] = BY_NAMES
+    search_fields = (
+        "name__folded_contains",
+        "test_type__name__folded_contains",
+        "test_type__facility__name__folded_contains",
+    )
     search_help_text = "The name of a test, of its type or of its facility."
 
     @admin.display(ordering="test_type__facility__name")

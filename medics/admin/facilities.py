@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -8,6 +8,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from rest_framework.exceptions import ValidationError
 
+from _tetradx.folding import SortKey, fold
 from authentication.admin import ConflictAdmin
 from authentication.models import User
 
@@ -39,7 +40,7 @@ class FacilityForm(forms.ModelForm):
     def clean_name(self) -> str:
         """One that is kept is not asked about: a database of before may hold it twice."""
         name = self.cleaned_data["name"]
-        if name.lower() != self.instance.name.lower():
+        if fold(name) != fold(self.instance.name):
             try:
                 refuse_known_facility(name)
             except ValidationError as error:
@@ -64,7 +65,7 @@ class BranchInline(admin.TabularInline):
     model = FacilityBranch
     formset = UniqueNamesFormSet
     fields = ("name", "is_active")
-    ordering = ("name",)
+    ordering: ClassVar[Any] = (SortKey("name"), "id")
     extra = 0
     can_delete = False
     show_change_link = False
@@ -85,8 +86,8 @@ class FacilityAdmin(HistoryMixin, ConflictAdmin):
     list_filter = (("admin", admin.EmptyFieldListFilter), "created_at")
     list_per_page = 50
     list_select_related = ("admin",)
-    ordering = ("name", "id")
-    search_fields = ("name", "admin__full_name")
+    ordering: ClassVar[Any] = (SortKey("name"), "id")
+    search_fields = ("name__folded_contains", "admin__full_name__folded_contains")
     search_help_text = "The name of a facility or of its administrator."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:

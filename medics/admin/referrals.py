@@ -68,7 +68,7 @@ class ReferralAdmin(
 ):
     inlines = (ReferralTestInline, StatusChangeInline)
     fieldsets = (
-        (None, {"fields": ("id", "patient", "clinical_notes")}),
+        (None, {"fields": ("id", "patient_name_or_id", "patient", "clinical_notes")}),
         ("Where", {"fields": ("referred_by", "facility", "facility_branch")}),
         (
             "Progress",
@@ -88,7 +88,7 @@ class ReferralAdmin(
     )
     list_display = (
         "id",
-        "patient",
+        "patient_name_or_id",
         "facility",
         "facility_branch",
         "referred_by",
@@ -100,7 +100,7 @@ class ReferralAdmin(
     list_select_related = ("patient", "facility_branch__facility", "referred_by")
     ordering = ("-referred_at", "-id")
     # get_search_results searches as the service's lists do; these make the admin offer it.
-    search_fields = ("id", "patient__full_name_or_id")
+    search_fields = ("id", "patient_name_or_id")
     search_help_text = (
         "A referral's id, or a part of a patient's, practitioner's, branch's, facility's, "
         "test's or test type's name."
@@ -128,7 +128,10 @@ class ReferralAdmin(
 
 class ReferralInline(NewestInline):
     model = Referral
-    fields = ("facility", "facility_branch", "referred_by", "status", "referred_at")
+    fields = (
+        *("patient_name_or_id", "facility", "facility_branch"),
+        *("referred_by", "status", "referred_at"),
+    )
     readonly_fields = ("facility", "referred_at")
     ordering = ("-referred_at", "-id")
     show_change_link = True
@@ -143,6 +146,17 @@ class ReferralInline(NewestInline):
     @admin.display
     def facility(self, referral: Referral) -> Facility:
         return referral.facility_branch.facility
+
+
+class PatientSearchAdmin(admin.ModelAdmin):
+    """Each word of the search in any name that the patient goes by."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        for word in search_term.split():
+            queryset = queryset.named_like(word)
+        return queryset, False
 
 
 class CorrectPatientForm(forms.ModelForm):
@@ -166,7 +180,14 @@ class CorrectPatientForm(forms.ModelForm):
 
 
 @admin.register(Patient)
-class PatientAdmin(ConflictAdmin, PatientDataMixin, HistoryMixin, ReadOnlyMixin, PhoneSearchAdmin):
+class PatientAdmin(
+    ConflictAdmin,
+    PatientDataMixin,
+    HistoryMixin,
+    ReadOnlyMixin,
+    PhoneSearchAdmin,
+    PatientSearchAdmin,
+):
     """To look at; to correct, by a permission of its own."""
 
     form = CorrectPatientForm
@@ -176,7 +197,7 @@ class PatientAdmin(ConflictAdmin, PatientDataMixin, HistoryMixin, ReadOnlyMixin,
     list_filter = (("contact_number", admin.EmptyFieldListFilter), "created_at")
     list_per_page = 50
     ordering = ("-id",)
-    search_fields = ("full_name_or_id",)
+    search_fields = ("full_name_or_id",)  # get_search_results knows its index
     search_help_text = "A name or id, or a contact number in any spelling."
     phone_number_path = "contact_number"
     phone_key_path = "contact_key"

@@ -28,6 +28,9 @@ from import_export.tmp_storages import BaseStorage
 from import_export.widgets import DecimalWidget
 from tablib import Dataset
 
+from _tetradx.folding import SortKey, fold
+from _tetradx.names import clean_name
+
 from ..models import Facility, Test, TestType
 from .sheet_files import (
     MAX_COLUMNS,
@@ -45,6 +48,13 @@ logger = logging.getLogger(__name__)
 CONFIRM_WITHIN_SECONDS = 3600
 
 prohibit_null_characters = ProhibitNullCharactersValidator()
+# Of tests, as people read them.
+BY_NAMES = (
+    SortKey("test_type__facility__name"),
+    SortKey("test_type__name"),
+    SortKey("name"),
+    "id",
+)
 
 
 def text_of(cell: Any) -> str:
@@ -59,7 +69,7 @@ def text_of(cell: Any) -> str:
 
 
 def key_of(name: str) -> str:
-    return name.strip().lower()
+    return fold(clean_name(name))
 
 
 class RowError(Error):
@@ -372,7 +382,7 @@ class CatalogueSheetMixin(ImportExportMixin):
     def get_export_queryset(self, request: HttpRequest) -> QuerySet[Test]:
         rows: QuerySet[models.Model] = super().get_export_queryset(request)
         tests = self.tests_of(rows).select_related("test_type__facility")
-        return tests.order_by("test_type__facility__name", "test_type__name", "name", "id")
+        return tests.order_by(*BY_NAMES)
 
     def get_export_filename(
         self, request: HttpRequest, queryset: QuerySet, file_format: Any

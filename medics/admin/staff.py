@@ -14,6 +14,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from _tetradx.folding import SortKey
 from authentication.admin import (
     AddUserForm,
     ChangeUserForm,
@@ -89,7 +90,7 @@ class PlaceOfWorkForm(forms.ModelForm):
             ]
         branches: Any = self.fields["branches"]
         branches.queryset = FacilityBranch.objects.filter(facility=self.chosen_facility()).order_by(
-            "name"
+            SortKey("name"), "id"
         )
 
     def chosen_facility(self) -> Facility | None:
@@ -258,7 +259,7 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
             facility = forms.ModelChoiceField(Facility.objects).clean(request.GET.get("facility"))
         except forms.ValidationError:
             return JsonResponse({"branches": []})
-        branches = facility.branches.order_by("name")
+        branches = facility.branches.order_by(SortKey("name"), "id")
         offered = [{"id": branch.pk, "label": branch_label(branch)} for branch in branches]
         return JsonResponse({"branches": offered})
 

@@ -19,7 +19,7 @@ DROP TRIGGER key_follows_number_3_refuse ON medics_patient;
 class Migration(migrations.Migration):
     dependencies = [
         ("authentication", "0005_key_follows_number"),
-        ("medics", "0008_history_is_searched"),
+        ("medics", "0010_names_are_filled_in"),
     ]
 
     operations = [

@@ -3,9 +3,10 @@ from decimal import Decimal
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
 from django.utils import timezone
 
+from _tetradx.folding import Fold
+from _tetradx.names import NameField
 from _tetradx.numbers import DecimalColumn
 from _tetradx.statements import rows_of
 
@@ -18,7 +19,7 @@ class TestType(models.Model):
     __test__ = False  # not pytest's
 
     facility = models.ForeignKey(Facility, on_delete=models.PROTECT, related_name="test_types")
-    name = models.CharField(max_length=255)
+    name = NameField(max_length=255)
     description = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -26,7 +27,7 @@ class TestType(models.Model):
         constraints = [
             models.UniqueConstraint(
                 "facility",
-                Lower("name"),
+                Fold("name"),
                 name="unique_test_type_name_in_facility",
                 violation_error_message=(
                     "A test type with this name already exists for this facility."
@@ -42,7 +43,7 @@ class Test(models.Model):
     __test__ = False  # not pytest's
 
     test_type = models.ForeignKey(TestType, on_delete=models.PROTECT, related_name="tests")
-    name = models.CharField(max_length=255)
+    name = NameField(max_length=255)
     description = models.TextField(blank=True)
     price = DecimalColumn(
         "price in cedis",
@@ -57,7 +58,7 @@ class Test(models.Model):
         constraints = [
             models.UniqueConstraint(
                 "test_type",
-                Lower("name"),
+                Fold("name"),
                 name="unique_test_name_in_type",
                 violation_error_message="A test with this name already exists in this type.",
             ),

@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
 from django.utils import timezone
+
+from _tetradx.folding import Fold
+from _tetradx.names import NameField
 
 if TYPE_CHECKING:
     from authentication.models import User
 
 
 class Facility(models.Model):
-    name = models.CharField(max_length=255)
+    name = NameField(max_length=255)
     contact_number = models.CharField(max_length=16, blank=True)
     admin = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -93,7 +95,7 @@ class FacilityBranch(models.Model):
     reached_at: list[datetime | None]
 
     facility = models.ForeignKey(Facility, on_delete=models.PROTECT, related_name="branches")
-    name = models.CharField(max_length=255)
+    name = NameField(max_length=255)
     is_active = models.BooleanField(
         "active", default=True, help_text="A closed branch takes no new referrals."
     )
@@ -107,7 +109,7 @@ class FacilityBranch(models.Model):
         constraints = [
             models.UniqueConstraint(
                 "facility",
-                Lower("name"),
+                Fold("name"),
                 name="unique_branch_name_in_facility",
                 violation_error_message="A branch with this name already exists in this facility.",
             )

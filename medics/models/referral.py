@@ -10,6 +10,9 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
+from _tetradx.folding import fold
+from _tetradx.names import NameField
+
 from ..choices import (
     MAX_CLOSING_NOTE_CHARACTERS,
     OPEN_STATUSES,
@@ -31,6 +34,11 @@ REFERRAL_ID = re.compile(f"[{REFERRAL_ID_CHARACTERS}]{{{REFERRAL_ID_LENGTH}}}")
 
 def new_referral_id() -> str:
     return "".join(secrets.choice(REFERRAL_ID_CHARACTERS) for _ in range(REFERRAL_ID_LENGTH))
+
+
+def referral_id(folded: str) -> str:
+    """The id that a folded text may be; none has another letter's upper case."""
+    return folded.upper() if folded.isascii() else ""
 
 
 class HasStatus(models.Model):
@@ -99,14 +107,14 @@ class ReferralQuerySet(models.QuerySet["Referral"]):
     def search(self, text: str) -> "ReferralQuerySet":
         """Where the text occurs, whatever its case, in a name that the referral shows."""
         tests = ReferralTest.objects.filter(referral=OuterRef("pk")).filter(
-            Q(test__name__icontains=text) | Q(test__test_type__name__icontains=text)
+            Q(test__name__folded_contains=text) | Q(test__test_type__name__folded_contains=text)
         )
         return self.filter(
-            Q(patient__full_name_or_id__icontains=text)
-            | Q(facility_branch__name__icontains=text)
-            | Q(facility_branch__facility__name__icontains=text)
-            | Q(referred_by__full_name__icontains=text)
-            | Q(pk=text.upper())
+            Q(patient_name_folded__contains=fold(text))
+            | Q(facility_branch__name__folded_contains=text)
+            | Q(facility_branch__facility__name__folded_contains=text)
+            | Q(referred_by__full_name__folded_contains=text)
+            | Q(pk=referral_id(fold(text)))
             | Exists(tests)
         )
 
@@ -126,6 +134,14 @@ class Referral(HasStatus):
     patient = models.ForeignKey(
         Patient, on_delete=models.PROTECT, related_name="referrals", db_index=False
     )
+    patient_name_or_id = NameField(
+        "patient as written",
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="As this referral's author wrote it; the patient's own where that is left out.",
+    )
     clinical_notes = models.TextField(blank=True)
     referred_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -144,8 +160,9 @@ class Referral(HasStatus):
         "note", max_length=MAX_CLOSING_NOTE_CHARACTERS, blank=True, db_default=""
     )
 
-    # Kept by triggers (migration 0003) for the search, which reads them in the lists' indexes.
-    patient_name_upper = models.CharField(max_length=255, db_default="", editable=False)
+    # Kept by triggers (migrations 0004, 0009) for the search, which reads them in the lists'
+    # indexes.
+    patient_name_folded = models.TextField(db_default="", editable=False)
     test_ids = ArrayField(models.BigIntegerField(), db_default=[], editable=False)
 
     # Of one that was just created: its tests, with their names.
@@ -177,12 +194,12 @@ class Referral(HasStatus):
             # answered from the index alone. They serve as the foreign keys' indexes, too.
             models.Index(
                 fields=["referred_by", "-referred_at", "-id"],
-                include=["status", "facility_branch", "patient_name_upper", "test_ids"],
+                include=["status", "facility_branch", "patient_name_folded", "test_ids"],
                 name="list_of_practitioner",
             ),
             models.Index(
                 fields=["facility_branch", "-referred_at", "-id"],
-                include=["status", "referred_by", "patient_name_upper", "test_ids"],
+                include=["status", "referred_by", "patient_name_folded", "test_ids"],
                 name="list_of_branch",
             ),
             models.Index(
@@ -192,7 +209,10 @@ class Referral(HasStatus):
             ),
             models.Index(
                 fields=["patient"],
-                include=["id", "referred_at", "status", "facility_branch", "referred_by"],
+                include=[
+                    *("id", "referred_at", "status", "facility_branch", "referred_by"),
+                    "patient_name_folded",
+                ],
                 name="referrals_of_patient",
             ),
             models.Index(fields=["-referred_at", "-id"], name="newest_referrals"),

@@ -2,7 +2,8 @@ from decimal import Decimal
 
 from rest_framework import serializers
 
-from _tetradx.fields import DecimalField, RowIdField, ShortListField, TextField
+from _tetradx.fields import DecimalField, NameField, RowIdField, ShortListField
+from _tetradx.names import clean_name
 from _tetradx.schema_examples import example
 
 from ..models import Facility
@@ -12,14 +13,11 @@ MAX_TESTS_OF_TYPE = 1000
 MAX_FACILITIES = 1000
 
 
-class UpperCaseNameField(TextField):
+class UpperCaseNameField(NameField):
     """A name of the catalogue, trimmed and in upper case."""
 
-    def __init__(self, **kwargs):
-        super().__init__(max_length=255, **kwargs)
-
     def to_internal_value(self, data):
-        return super().to_internal_value(data).upper()
+        return clean_name(super().to_internal_value(data).upper())
 
 
 class NewTestForm(serializers.Serializer):

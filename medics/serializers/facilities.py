@@ -1,6 +1,6 @@
 from rest_framework import serializers
 
-from _tetradx.fields import TextField
+from _tetradx.fields import NameField
 from _tetradx.schema_examples import example
 
 
@@ -14,7 +14,7 @@ class NamedRowSerializer(serializers.Serializer):
 
 @example({"name": "Osu"})
 class AddBranchForm(serializers.Serializer):
-    name = TextField(max_length=255)
+    name = NameField()
 
 
 @example(

@@ -1,6 +1,10 @@
+import unicodedata
+from typing import Any
+
 from rest_framework import serializers
 
-from _tetradx.fields import RowIdField, ShortListField, TextField
+from _tetradx.fields import NameField, RowIdField, ShortListField, TextField
+from _tetradx.names import clean_name
 from _tetradx.pagination import PageForm, PaginationSerializer
 from _tetradx.schema_examples import example
 from authentication.fields import PhoneNumberField
@@ -52,6 +56,19 @@ PAGE = {
 }
 
 
+# White space of whatever kind is pasted into notes; what else steers a terminal has no place there.
+LAYOUT = frozenset("\t\n\v\f\r\x85")
+
+
+def validate_notes(notes: str) -> None:
+    if any(unicodedata.category(character) == "Cc" for character in set(notes) - LAYOUT):
+        raise serializers.ValidationError("Control characters are not allowed.")
+
+
+def is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and clean_name(value) == "")
+
+
 @example(
     {
         "patient_full_name_or_id": "Akosua Mensah",
@@ -62,8 +79,9 @@ PAGE = {
     }
 )
 class CreateReferralForm(serializers.Serializer):
-    patient_full_name_or_id = TextField(max_length=255)
-    patient_id = TextField(
+    patient_full_name_or_id = NameField()
+    patient_id = NameField(
+        max_length=None,
         required=False,
         allow_null=True,
         allow_blank=True,
@@ -73,14 +91,18 @@ class CreateReferralForm(serializers.Serializer):
     tests = ShortListField(child=RowIdField(), allow_empty=False, max_length=MAX_TESTS)
     branch_id = RowIdField()
     clinical_notes = TextField(
-        max_length=MAX_NOTES_CHARACTERS, required=False, allow_blank=True, allow_null=True
+        max_length=MAX_NOTES_CHARACTERS,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        validators=[validate_notes],
     )
 
     def to_internal_value(self, data):
         key = "patient_full_name_or_id"
-        if isinstance(data, dict) and data.get(key) in (None, ""):
+        if isinstance(data, dict) and is_blank(data.get(key)):
             identifier = data.get("patient_id")
-            if identifier not in (None, ""):
+            if not is_blank(identifier):
                 data = {**data, key: identifier}
         return super().to_internal_value(data)
 
@@ -151,7 +173,7 @@ class ReferralSerializer(serializers.Serializer):
     """What every answer says of a referral."""
 
     referral_id = serializers.CharField(source="id")
-    patient_name_or_id = serializers.CharField(source="patient.full_name_or_id")
+    patient_name_or_id = serializers.CharField()
     facility_name = serializers.CharField(source="facility_branch.facility.name")
     branch_name = serializers.CharField(source="facility_branch.name")
     status = serializers.ChoiceField(ReferralStatus)

@@ -1,6 +1,6 @@
 from rest_framework import serializers
 
-from _tetradx.fields import RowIdField, TextField
+from _tetradx.fields import NameField, RowIdField
 from _tetradx.schema_examples import example
 from authentication.fields import NewPasswordField, PhoneNumberField
 from authentication.serializers import UserSerializer
@@ -19,7 +19,7 @@ from ..models import FacilityBranch
 class AddLabTechnicianForm(serializers.Serializer):
     """Context: `facility`, whose active branches may be named. Gives the branch as `branch`."""
 
-    full_name = TextField(max_length=255)
+    full_name = NameField()
     phone_number = PhoneNumberField()
     branch_id = RowIdField(source="branch")
     password = NewPasswordField()

@@ -5,6 +5,7 @@ from typing import TypedDict
 from django.db import transaction
 
 from _tetradx.exceptions import refuse_duplicate
+from _tetradx.folding import fold
 
 from ..models import Facility, Test, TestType
 
@@ -23,7 +24,7 @@ def add_test_type(*, facilities: Iterable[Facility], name: str, tests: list[NewT
     """
     distinct: dict[str, NewTest] = {}
     for test in tests:
-        distinct.setdefault(test["name"].casefold(), test)
+        distinct.setdefault(fold(test["name"]), test)
     added: list[Test] = []
     for facility in facilities:
         with refuse_duplicate(

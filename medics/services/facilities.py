@@ -3,6 +3,7 @@ from django.db.models import Q
 from rest_framework.exceptions import ValidationError
 
 from _tetradx.exceptions import Conflict, refuse_duplicate
+from _tetradx.folding import Fold, fold
 from authentication.models import User, UserType
 from authentication.services import create_account
 
@@ -38,9 +39,10 @@ def refuse_known_facility(name: str) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(lower(%s), 0))", [f"facility {name}"]
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"facility {fold(name)}"]
         )
-    if Facility.objects.filter(name__iexact=name).exists():
+    named = Facility.objects.alias(folded=Fold("name")).filter(folded=fold(name))
+    if named.exists():
         raise ValidationError({"name": ["A facility with this name already exists."]})
 
 

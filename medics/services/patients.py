@@ -27,8 +27,8 @@ def lock_name(full_name_or_id: str) -> None:
     """Makes whoever names, or renames, a patient so wait until this transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            ["".join(full_name_or_id.split()).casefold()],
+            "SELECT pg_advisory_xact_lock(hashtextextended(tetradx_name_key(%s), 0))",
+            [full_name_or_id],
         )
 
 

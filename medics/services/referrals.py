@@ -65,6 +65,7 @@ def create_referral(
             contact_number=patient_contact_number,
             practitioner=practitioner,
         ),
+        patient_name_or_id=patient_full_name_or_id,
         referred_by=practitioner,
         # Never before this transaction began, by the clock that tells lists so.
         referred_at=branch.kept_at,

@@ -9,6 +9,7 @@ import orjson
 from django.db import transaction
 from rest_framework.exceptions import ValidationError
 
+from _tetradx.folding import name_key
 from authentication.models import User
 from authentication.phone_numbers import phone_key
 
@@ -85,7 +86,7 @@ def digest_of(
     said = [
         branch_id,
         sorted(set(test_ids)),
-        "".join(patient_full_name_or_id.split()).casefold(),
+        name_key(patient_full_name_or_id),
         phone_key(patient_contact_number),
         clinical_notes.strip(),
     ]

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
 from django.db.models import QuerySet
-from django.db.models.functions import Lower
 from django.http import HttpResponseNotModified
 from django.utils.decorators import method_decorator
 from django.utils.http import parse_etags
@@ -9,6 +8,7 @@ from django.views.decorators.cache import cache_control
 from rest_framework.response import Response
 
 from _tetradx.caching import cached
+from _tetradx.folding import SortKey
 from authentication.views import PublicView
 
 from ..models.catalogue import catalogue_version
@@ -33,7 +33,7 @@ class PublicListView(PublicView):
             ":".join([type(self).__name__, *map(str, ids.values()), version]),
             lambda: (
                 NamedRowSerializer(
-                    self.get_queryset(**ids).order_by(Lower("name"), "id").only("id", "name"),
+                    self.get_queryset(**ids).order_by(SortKey("name"), "id").only("id", "name"),
                     many=True,
                 ).data
             ),

@@ -32,7 +32,7 @@ PATIENTS_TO_LOOK_AT = (
             SELECT id, first_value(id) OVER same AS first FROM predecessor_patient
             WHERE full_name_or_id ~ '\\S'
             WINDOW same AS (
-                PARTITION BY lower(regexp_replace(full_name_or_id, '\\s+', '', 'g')) ORDER BY id)
+                PARTITION BY tetradx_name_key(full_name_or_id) ORDER BY id)
         ) named WHERE first <> id
         """,
     ),

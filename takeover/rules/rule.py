@@ -147,7 +147,7 @@ def name_taken(table: str, staging: str, parent: str) -> Rule:
             SELECT *, left(name, 255 - length({suffix})) || {suffix} AS new_name,
                 row_number() OVER same_name AS place, first_value(id) OVER same_name AS keeper
             FROM {staging}
-            WINDOW same_name AS (PARTITION BY {parent}, lower(name) ORDER BY made, id)
+            WINDOW same_name AS (PARTITION BY {parent}, tetradx_fold(name) ORDER BY made, id)
         ) AS named WHERE place > 1
         """,
         ("name",),

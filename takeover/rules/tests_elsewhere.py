@@ -29,15 +29,16 @@ TESTS_ELSEWHERE: tuple[Rule | Prepare, ...] = (
             concat('made for facility ', facility_id, ', "', name, '"') AS done,
             name, facility_id, now() AS created_at
         FROM (
-            SELECT DISTINCT ON (facility_id, lower(type_name)) facility_id, type_name AS name,
+            SELECT DISTINCT ON (facility_id, tetradx_fold(type_name)) facility_id,
+                type_name AS name,
                 concat('referrals to facility ', facility_id, ' hold test ', test_id,
                     ' of facility ', of_facility_id) AS wrong
             FROM predecessor_elsewhere elsewhere WHERE NOT EXISTS (
                 SELECT FROM predecessor_testtype own
                 WHERE own.facility_id = elsewhere.facility_id
-                    AND lower(own.name) = lower(elsewhere.type_name)
+                    AND tetradx_fold(own.name) = tetradx_fold(elsewhere.type_name)
             )
-            ORDER BY facility_id, lower(type_name), test_id
+            ORDER BY facility_id, tetradx_fold(type_name), test_id
         ) needed
         """,
         ("name", "facility_id", "created_at"),
@@ -52,21 +53,22 @@ TESTS_ELSEWHERE: tuple[Rule | Prepare, ...] = (
             concat('made for facility ', facility_id, ', "', name, '"') AS done,
             name, description, price, created_at, test_type_id
         FROM (
-            SELECT DISTINCT ON (facility_id, lower(type_name), lower(name)) elsewhere.*,
+            SELECT DISTINCT ON (facility_id, tetradx_fold(type_name), tetradx_fold(name))
+                elsewhere.*,
                 concat('referrals to facility ', facility_id, ' hold test ', test_id,
                     ' of facility ', of_facility_id) AS wrong,
                 (SELECT own.id FROM predecessor_testtype own
                     WHERE own.facility_id = elsewhere.facility_id
-                        AND lower(own.name) = lower(elsewhere.type_name)
+                        AND tetradx_fold(own.name) = tetradx_fold(elsewhere.type_name)
                     ORDER BY own.name <> elsewhere.type_name, own.id LIMIT 1) AS test_type_id
             FROM predecessor_elsewhere elsewhere WHERE NOT EXISTS (
                 SELECT FROM predecessor_testtype own_type
                 JOIN predecessor_test own ON own.test_type_id = own_type.id
                 WHERE own_type.facility_id = elsewhere.facility_id
-                    AND lower(own_type.name) = lower(elsewhere.type_name)
-                    AND lower(own.name) = lower(elsewhere.name)
+                    AND tetradx_fold(own_type.name) = tetradx_fold(elsewhere.type_name)
+                    AND tetradx_fold(own.name) = tetradx_fold(elsewhere.name)
             )
-            ORDER BY facility_id, lower(type_name), lower(name), test_id
+            ORDER BY facility_id, tetradx_fold(type_name), tetradx_fold(name), test_id
         ) needed
         """,
         ("name", "description", "price", "created_at", "test_type_id"),
@@ -86,9 +88,9 @@ TESTS_ELSEWHERE: tuple[Rule | Prepare, ...] = (
                 elsewhere.facility_id, elsewhere.test_id AS for_test_id, own.id, own.test_type_id
             FROM predecessor_elsewhere elsewhere
             JOIN predecessor_testtype own_type ON own_type.facility_id = elsewhere.facility_id
-                AND lower(own_type.name) = lower(elsewhere.type_name)
+                AND tetradx_fold(own_type.name) = tetradx_fold(elsewhere.type_name)
             JOIN predecessor_test own ON own.test_type_id = own_type.id
-                AND lower(own.name) = lower(elsewhere.name)
+                AND tetradx_fold(own.name) = tetradx_fold(elsewhere.name)
             ORDER BY elsewhere.facility_id, elsewhere.test_id,
                 own_type.name <> elsewhere.type_name, own.name <> elsewhere.name, own.id
         ) own ON own.facility_id = elsewhere.facility_id AND for_test_id = elsewhere.test_id

@@ -192,7 +192,7 @@ EFFECTS = """
     ), (
         SELECT count(*) FROM public.authentication_session WHERE ended_at IS NULL
     ), (
-        SELECT array_agg(patient_name_upper) FROM public.medics_referral
+        SELECT array_agg(patient_name_folded) FROM public.medics_referral
     )
 """
 

@@ -151,18 +151,24 @@ def test_a_test_named_twice_counts_once(signed_in, efua, laboratory):
     assert Test.objects.count() == 2
 
 
-def test_names_that_are_the_same_to_the_database_alone_are_no_conflict(signed_in, efua, laboratory):
-    # Python keeps them apart; whether PostgreSQL does hangs on the database's locale.
-    dotted = "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"
+@pytest.mark.parametrize(
+    ("one", "other", "number"),
+    [
+        ("I", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", 1),
+        ("Caf\u00e9", "cafe\u0301", 1),
+        ("\u039f\u03a3", "\u03bf\u03c2", 1),
+        ("Beta\u00a0HCG", "BETA HCG", 1),
+        ("I", "\N{LATIN SMALL LETTER DOTLESS I}X", 2),
+    ],
+)
+def test_names_are_one_by_one_rule(signed_in, efua, laboratory, one, other, number):
+    """In one request, in the next one, and to the database."""
+    client = signed_in(efua)
+    assert add(client, tests=[{"name": one}, {"name": other}]).status_code == 200
+    assert Test.objects.count() == number
 
-    answer = add(signed_in(efua), tests=[{"name": "I"}, {"name": dotted}])
-
-    if answer.status_code == 200:
-        assert Test.objects.count() == 2
-    else:
-        assert answer.status_code == 400
-        assert list(answer.json()["detail"]) == ["tests"]
-        assert_nothing_was_added()
+    assert add(client, name=one).status_code == 200
+    assert add(client, name=other).status_code == (400 if number == 1 else 200)
 
 
 def test_names_are_refused_that_outgrow_their_column_in_upper_case(signed_in, efua, laboratory):

@@ -524,10 +524,10 @@ UNTOLD = {
     "medics_branchtechnician": {"id", "assigned_at"},
     "medics_testtype": {"id", "created_at"},
     "medics_test": {"id", "created_at"},
-    "medics_patient": {"id", "name_key", "contact_key", "created_at"},
+    "medics_patient": {"id", "also_named", "contact_key", "created_at"},
     # Those of a status are told by StatusChange.
     "medics_referral": {
-        *("id", "patient_name_upper", "status", "updated_at", "completed_at", "closed_at")
+        *("id", "patient_name_folded", "status", "updated_at", "completed_at", "closed_at")
     },
     "medics_referraltest": {"id", "status", "updated_at", "completed_at"},
 }

@@ -185,12 +185,25 @@ def test_an_identifier_may_come_as_patient_id(client, url, body, patient_id, sto
     assert Patient.objects.get().full_name_or_id == stored
 
 
-@pytest.mark.parametrize("empty", ["", None])
+@pytest.mark.parametrize("empty", ["", None, "  ", "\u00a0\t", "\u200b"])
 def test_patient_id_stands_in_for_an_empty_name(client, url, body, empty):
     response = client.post(
         url, body | {"patient_full_name_or_id": empty, "patient_id": "GHA-123456789-0"}
     )
     assert response.json()["data"]["patient_name_or_id"] == "GHA-123456789-0"
+
+
+def test_a_blank_patient_id_is_none(client, url, body):
+    for blank in ("", None, " ", "\u200b"):
+        response = client.post(url, body | {"patient_id": blank})
+        assert response.json()["data"]["patient_name_or_id"] == body["patient_full_name_or_id"]
+
+
+def test_notes_keep_their_lines(client, url, body):
+    notes = "Fever:\tthree days.\r\nCough\v\fnone\u0085\u2028"
+    response = client.post(url, body | {"clinical_notes": notes})
+    assert response.status_code == 201
+    assert Referral.objects.get().clinical_notes == notes.strip()
 
 
 def test_an_identifier_may_be_a_number_in_either_key(client, url, body):
@@ -281,7 +294,10 @@ def test_all_missing_keys_are_named_at_once(client, url):
                 None, "", "Osu", True, [], [1], {}, 1.5, "1\0", BIGINT_MAX + 1, 10**30, "9" * 2000,
             ]
         ),
-        *(("clinical_notes", wrong) for wrong in ["n" * 2001, True, [], {}, ["n"], "A\0b"]),
+        *(
+            ("clinical_notes", wrong)
+            for wrong in ["n" * 2001, True, [], {}, ["n"], "A\0b", "A\x1b[2Jb", "A\x9bb", "A\x7f"]
+        ),
         *(
             ("patient_contact_number", wrong)
             for wrong in [

@@ -34,6 +34,16 @@ def test_facilities_are_listed_by_name_whatever_its_case(anyone):
     }
 
 
+def test_facilities_are_listed_as_people_read_them(anyone):
+    names = ["Zongo", "\u00c9clair", "Ethel", "E\u0301den", "\u0186bra", "Osu", "\u0190si", "Fanti"]
+    for name in names:
+        FacilityFactory(name=name)
+
+    assert [row["name"] for row in anyone.get(URL).json()["data"]] == [
+        *("\u00c9clair", "\u00c9den", "Ethel", "\u0190si", "Fanti", "Osu", "\u0186bra", "Zongo")
+    ]
+
+
 def test_two_facilities_of_one_name_keep_their_order(anyone):
     first, second = FacilityFactory(name="Ridge"), FacilityFactory(name="ridge")
 

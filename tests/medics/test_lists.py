@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 from django.db.models import Count
-from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 
+from _tetradx.folding import Fold
 from medics import lists
 from medics.models import FacilityBranch, Referral, ReferralTest, TestStatus
 from medics.models.referral import REFERRAL_ID_CHARACTERS
@@ -245,7 +245,7 @@ def plain_list(route, user, query):
         order = ["doctor_name", "referred_by_id", *order]
     down = "" if query.get("sort_type") == "asc" else "-"
     return (
-        referrals.annotate(doctor_name=Lower("referred_by__full_name"))
+        referrals.annotate(doctor_name=Fold("referred_by__full_name"))
         .order_by(*(f"{down}{key}" for key in order))
         .with_details()
     )

@@ -2,7 +2,7 @@ import io
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.signals import pre_migrate
 
 from medics.management.commands.migrate import KEY
@@ -65,3 +65,9 @@ def test_a_migrate_that_fails_lets_the_next_one_go_on():
         call_command("migrate", "medics", "9999", verbosity=0)
 
     assert not is_held()
+
+
+def test_an_older_postgresql_is_refused_in_words(monkeypatch):
+    monkeypatch.setitem(connections["default"].__dict__, "pg_version", 160004)
+    with pytest.raises(CommandError, match="PostgreSQL 17 or newer is needed"):
+        call_command("migrate", verbosity=0)

@@ -2,8 +2,9 @@
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
-from medics.models import Referral, ReferralCount
+from medics.models import Change, FacilityBranch, Patient, Referral, ReferralCount
 from medics.models.catalogue import catalogue_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,7 +19,37 @@ def test_what_the_lists_read_is_filled_in_for_the_rows_that_are_there(referral):
 
     assert sum(ReferralCount.objects.values_list("number", flat=True)) == 2
     found = Referral.objects.get()
-    assert found.patient_name_upper == "AKOSUA MENSAH"
+    assert found.patient_name_or_id == "Akosua Mensah"
+    assert found.patient_name_folded == "akosua mensah"
     assert found.test_ids == sorted(referral.tests.values_list("test_id", flat=True))
     referral.facility_branch.save()
     assert catalogue_version() != "0"
+
+
+def test_referrals_get_their_patients_names_and_names_that_become_one_are_told_apart(
+    referral, laboratory
+):
+    call_command("migrate", "medics", "0008", verbosity=0)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE medics_patient SET full_name_or_id = 'Akosua  MENSAH'")
+            for name in ("Caf\u00e9", "CAFE\u0301"):
+                cursor.execute(
+                    "INSERT INTO medics_facilitybranch (facility_id, name, is_active, created_at)"
+                    " VALUES (%s, %s, true, now())",
+                    [laboratory.pk, name],
+                )
+    finally:
+        call_command("migrate", verbosity=0)
+
+    found = Referral.objects.get()
+    assert (found.patient_name_or_id, found.patient_name_folded) == (
+        "Akosua  MENSAH",
+        "akosua  mensah",
+    )
+    assert not Change.objects.filter(row_table="medics_referral", action="changed").exists()
+    assert Patient.objects.get().also_named == ""
+    later = FacilityBranch.objects.latest("id")
+    assert set(FacilityBranch.objects.values_list("name", flat=True)) == {
+        *("Osu", "Caf\u00e9", f"CAFE\u0301 ({later.pk})")
+    }

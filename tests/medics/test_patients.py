@@ -1,6 +1,9 @@
+import unicodedata
+
 import pytest
 from django.urls import reverse
 
+from _tetradx.folding import fold
 from medics.models import Patient, Referral
 from tests.factories import PatientFactory, ReferralFactory
 
@@ -41,7 +44,7 @@ ONE_PATIENT = [
     # case and spacing aside
     (("Akosua Mensah", "0244123456"), ("AKOSUA MENSAH", "0244123456")),
     (("Akosua Mensah", "0244123456"), ("  akosua    mensah ", "0244123456")),
-    (("Akosua Mensah", "0244123456"), ("Akosua\tMensah", "0244123456")),
+    (("Akosua Mensah", "0244123456"), ("Akosua\u00a0Mensah", "0244123456")),
     (("Akosua Ɔbɛn", "0244123456"), ("AKOSUA ƆBƐN", "0244123456")),
     # an identifier and the same number
     (("GHA-123", "0244123456"), ("gha-123", "0244123456")),
@@ -134,12 +137,65 @@ def test_a_known_patient_is_never_overwritten(refer, ama, first, second):
     assert (stored["full_name_or_id"], stored["contact_number"]) == (first[0], first[1] or "")
 
 
-def test_an_answer_shows_the_patient_as_already_stored(signed_in, refer, ama):
-    refer(ama, "Akosua Mensah", "0244123456")
-    again = refer(ama, "AKOSUA MENSAH", "0244123456")
-    url = reverse("medics:get-update-referral", args=[again.id])
-    answer = signed_in(ama).get(url).json()["data"]
-    assert answer["patient_name_or_id"] == "Akosua Mensah"
+@pytest.mark.parametrize(
+    ("first", "guessed"),
+    [
+        (("Yaw  BOAKYE", "0244123456"), ("yaw boakye", "+233244123456")),
+        (("Y a w   B o a k y e", "0244123456"), ("Yaw Boakye", "0244123456")),
+        (("Yaw Boak\u0079\u0065\u0301", "0244123456"), ("YAW BOAKY\u00c9", "0244 123 456")),
+    ],
+)
+def test_a_stranger_who_guesses_is_told_only_what_he_wrote(
+    signed_in, branch, blood_count, ama, yaw, kofi, first, guessed
+):
+    """By no answer, list, search nor repeat; the record behind them is one."""
+    rest = {"branch_id": branch.pk, "tests": [blood_count.pk]}
+    ours, theirs = (
+        signed_in(user).post(
+            reverse("medics:create-referral"),
+            {"patient_full_name_or_id": name, "patient_contact_number": number, **rest},
+        )
+        for user, (name, number) in ((ama, first), (yaw, guessed))
+    )
+    stranger = signed_in(yaw)
+    again = stranger.post(
+        reverse("medics:create-referral"),
+        {"patient_full_name_or_id": guessed[0], "patient_contact_number": guessed[1], **rest},
+    )
+    assert again.content == theirs.content
+    assert Patient.objects.count() == 1
+    Referral.objects.filter(referred_by=yaw).update(status="Received")
+
+    referral_id = theirs.json()["data"]["referral_id"]
+    listed = reverse("medics:get-practitioner-referrals")
+    one = reverse("medics:get-update-referral", args=[referral_id])
+    for answer in (
+        theirs,
+        stranger.get(one),
+        stranger.put(one, {"status": "Pending"}),
+        stranger.get(listed),
+        stranger.get(listed, {"search_query": guessed[0]}),
+    ):
+        data = answer.json()["data"]
+        [row] = data.get("referrals", [data])
+        assert row["patient_name_or_id"] == guessed[0]
+    assert stranger.get(listed, {"search_query": first[0]}).json()["data"]["referrals"] == (
+        [] if fold(first[0]) != fold(guessed[0]) else [row]
+    )
+
+    # Both are found where both were referred to, each by its author's words, whoever came first.
+    at_branch = reverse("medics:get-technician-referrals")
+    shown = {
+        row["referral_id"]: row["patient_name_or_id"]
+        for name in (first[0], guessed[0])
+        for row in signed_in(kofi)
+        .get(at_branch, {"search_query": name})
+        .json()["data"]["referrals"]
+    }
+    assert shown == {
+        ours.json()["data"]["referral_id"]: unicodedata.normalize("NFC", first[0]),
+        referral_id: guessed[0],
+    }
 
 
 def test_a_patient_corrected_by_a_script_is_found_by_what_is_then_stored(refer, ama):
@@ -190,3 +246,38 @@ def test_a_name_may_grow_when_its_case_is_folded(refer, ama, name):
     patient = refer(ama, name, "0244123456").patient
     assert patient.full_name_or_id == name
     assert refer(ama, name, "0244123456").patient == patient
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are_one"),
+    [
+        ("Jan Straße", "JAN STRAẞE", True),
+        ("Jan Straße", "Jan Strasse", False),
+        ("Ad\u00e9\u1ecdl\u00e1", "Ade\u0301o\u0323la\u0301", True),
+        ("İpek", "ipek", True),
+        ("Ipek", "İPEK", True),
+        ("Odysseus Σοφος", "odysseus ΣΟΦΟΣ", True),
+        ("Odysseus Σοφός", "odysseus ΣΟΦΟΣ", False),
+        ("Akosua\u00a0Mensah", "akosua\u2003 mensah", True),
+        ("H\u0331ana", "h\u0331ana", True),
+        ("\u212aofi", "KOFI", True),
+        ("ﬁifi", "fiifi", False),
+    ],
+)
+@pytest.mark.parametrize("number", ["0244123456", None])
+def test_case_aside_is_one_rule_for_patients_and_repeats(
+    refer, ama, yaw, branch, blood_count, signed_in, first, second, are_one, number
+):
+    """Where two names are two, neither the patient nor the referral of the other is answered."""
+    assert (refer(yaw, first, number).patient == refer(yaw, second, number).patient) is (
+        are_one and number is not None
+    )
+    client = signed_in(ama)
+    rest = {"patient_contact_number": number, "branch_id": branch.pk, "tests": [blood_count.pk]}
+    ids = [
+        client.post(
+            reverse("medics:create-referral"), {**rest, "patient_full_name_or_id": name}
+        ).json()["data"]["referral_id"]
+        for name in (first, second)
+    ]
+    assert (ids[0] == ids[1]) is are_one

@@ -106,6 +106,14 @@ def test_a_part_of_an_id_is_none(listed, ama, branch):
         ("Édouard Øst", "ÉDOUARD ø"),
         ("李小龍", "小"),
         ('O\'Brien "Obi"', "o'brien \"OBI"),
+        ("Ad\u00e9\u1ecdl\u00e1", "ade\u0301o\u0323la\u0301"),
+        ("Ade\u0301o\u0323la\u0301", "AD\u00c9\u1eccL\u00c1"),
+        ("İpek", "ipek"),
+        ("ipek", "İPEK"),
+        ("Odysseus Σοφος", "ΣΟΦΟΣ"),
+        ("GROẞ", "groß"),
+        ("Esi Badu", "esi\u00a0badu"),
+        ("Esi\u00a0Badu", "i b"),
     ],
 )
 def test_letters_of_any_language_case_aside(listed, ama, branch, other, name, text):
@@ -113,6 +121,14 @@ def test_letters_of_any_language_case_aside(listed, ama, branch, other, name, te
         referred_by=ama, facility_branch=branch, patient=PatientFactory(full_name_or_id=name)
     )
     assert ids(listed(search_query=text)) == {found.id}
+
+
+@pytest.mark.parametrize(("name", "text"), [("Straße", "strasse"), ("Yaw Boakye", "yawboakye")])
+def test_what_differs_in_more_than_case_is_not_found(listed, ama, branch, name, text):
+    ReferralFactory(
+        referred_by=ama, facility_branch=branch, patient=PatientFactory(full_name_or_id=name)
+    )
+    assert ids(listed(search_query=text)) == set()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Repeats(RuleBasedStateMachine):
 
     def body(self, said, words):
         """Three ways to say each of three things."""
-        names = ["Akosua Mensah", " akosua  MENSAH", "AKOSUA\tmensah"]
+        names = ["Akosua Mensah", " akosua  MENSAH", "AKOSUA\u00a0mensah"]
         numbers = ["0208123456", "+233 20 812 3456", "(020) 812-3456"]
         notes = [None, "Fever.", None][said]
         tests = self.tests[:2] if said == 2 else self.tests[:1]

@@ -5,16 +5,16 @@ from django.core.management.base import BaseCommand, CommandError
 from rest_framework import serializers
 
 from _tetradx.error_handlers import sentences
-from _tetradx.fields import TextField
+from _tetradx.fields import NameField
 from authentication.fields import NewPasswordField, PhoneNumberField
 
 from ...services.facilities import create_facility
 
 
 class CreateFacilityForm(serializers.Serializer):
-    name = TextField(max_length=255)
-    branch_names = serializers.ListField(child=TextField(max_length=255))
-    admin_name = TextField(max_length=255)
+    name = NameField()
+    branch_names = serializers.ListField(child=NameField())
+    admin_name = NameField()
     admin_phone = PhoneNumberField()
     admin_password = NewPasswordField()
 

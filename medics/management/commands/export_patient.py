@@ -4,7 +4,7 @@ import os
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils import timezone
 
 from authentication.phone_numbers import phone_key
@@ -48,10 +48,10 @@ class Command(BaseCommand):
 
     def list_candidates(self, text: str) -> None:
         number = phone_key(text)
-        meant = Q(full_name_or_id__icontains=text)
+        meant = Patient.objects.named_like(text)
         if number:
-            meant |= Q(contact_key=number)
-        found = Patient.objects.filter(meant).annotate(number=Count("referrals")).order_by("id")
+            meant |= Patient.objects.filter(contact_key=number)
+        found = meant.annotate(number=Count("referrals")).order_by("id")
         candidates = found.values_list("pk", "full_name_or_id", "contact_number", "number")[
             : MOST_CANDIDATES + 1
         ]

@@ -2,8 +2,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.core.management import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
+
+# Whose collations do not hang on the operating system (authentication's migration 0004).
+OLDEST_POSTGRESQL = 170000
 
 KEY = "hashtextextended('django_migrations', 0)"
 
@@ -12,6 +16,9 @@ class Command(migrate.Command):
     help = f"{migrate.Command.help} One at a time: a second one waits until the first has ended."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        connection: Any = connections[options["database"]]
+        if connection.pg_version < OLDEST_POSTGRESQL:
+            raise CommandError("PostgreSQL 17 or newer is needed.")
         with self.alone(options["database"]):
             super().handle(*args, **options)
 
