@@ -211,7 +211,8 @@ def branch_scope() -> Scope:
                 people AS MATERIALIZED ({DOCTORS} LIMIT %(most_people)s)
             SELECT ARRAY({PATIENTS} LIMIT %(most)s), ARRAY(SELECT id FROM named),
                 CASE WHEN (SELECT count(*) FROM people) < %(most_people)s
-                    THEN ARRAY(SELECT id FROM people) ELSE ARRAY({DOCTORS} AND id = ANY (ARRAY({doctors})))
+                    THEN ARRAY(SELECT id FROM people)
+                    ELSE ARRAY({DOCTORS} AND id = ANY (ARRAY({doctors})))
                 END,
                 ARRAY({TESTS_OF_CATALOGUE}
                     AND type.facility_id IN (SELECT facility_id FROM theirs)),
