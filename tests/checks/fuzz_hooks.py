@@ -19,7 +19,12 @@ from schemathesis.openapi.checks import RejectedPositiveData
 
 BODY = ParameterLocation.BODY
 # What a field of text is refused for and a JSON schema cannot say.
-OF_ANY_TEXT = {"This field may not be blank.", "Null characters are not allowed."}
+OF_ANY_TEXT = {
+    "This field may not be blank.",
+    "Null characters are not allowed.",
+    "Control characters are not allowed.",
+    "Enter at least one visible character.",
+}
 
 requests = count()
 

@@ -47,8 +47,12 @@ def test_referrals_get_their_patients_names_and_names_that_become_one_are_told_a
         "Akosua  MENSAH",
         "akosua  mensah",
     )
-    assert not Change.objects.filter(row_table="medics_referral", action="changed").exists()
+    told = Change.objects.filter(row_table="medics_referral", new__has_key="patient_name_or_id")
+    assert not told.exists()
     assert Patient.objects.get().also_named == ""
+    # From then on it is told.
+    Referral.objects.update(patient_name_or_id="Akosua Addo")
+    assert told.get().new == {"patient_name_or_id": "Akosua Addo"}
     later = FacilityBranch.objects.latest("id")
     assert set(FacilityBranch.objects.values_list("name", flat=True)) == {
         *("Osu", "Caf\u00e9", f"CAFE\u0301 ({later.pk})")
