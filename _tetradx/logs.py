@@ -38,6 +38,10 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if not hasattr(record, "request_id"):
             record.request_id = current_request_id.get()
+        if record.exc_info:
+            # A record keeps the text of its exception. Another handler may have put one there that
+            # withholds nothing, and handlers after this one take what is there.
+            record.exc_text = self.formatException(record.exc_info)
         return super().format(quoting_clients(record))
 
     def formatException(self, exc_info):  # noqa: N802 (logging's own name)

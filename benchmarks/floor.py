@@ -22,7 +22,7 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
 
 PAGE_SIZE = 10
-STATUSES = ("Completed", "Pending", "Received")
+STATUSES = ("Completed", "Pending", "Received", "Cancelled")
 
 USER = """
 SELECT app_user.id, app_user.user_type, app_user.must_change_password, facility.id,

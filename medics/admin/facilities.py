@@ -51,7 +51,7 @@ class FacilityForm(forms.ModelForm):
         chosen = self.cleaned_data["admin"]
         if chosen is not None:
             # Nobody gives this person another place of work until the form is saved.
-            User.objects.select_for_update().get(pk=chosen.pk)
+            User.objects.select_for_update(no_key=True).get(pk=chosen.pk)
             elsewhere = chosen.branch_assignments.exclude(branch__facility=self.instance.pk)
             assignment = elsewhere.select_related("branch__facility").first()
             if assignment is not None:

@@ -219,7 +219,12 @@ class PatientAdmin(
 
     def save_model(self, request: HttpRequest, obj: Patient, form: Any, change: bool) -> None:
         try:
-            correct_patient(patient_id=obj.pk, **form.cleaned_data)
+            correct_patient(
+                patient_id=obj.pk,
+                full_name_or_id=form.cleaned_data["full_name_or_id"],
+                contact_number=form.cleaned_data["contact_number"],
+                may_equal_another=form.cleaned_data["may_equal_another"],
+            )
         except (Patient.DoesNotExist, EqualsAnotherError):
             # Removed, or another made or corrected, since the form was read.
             raise Conflict from None

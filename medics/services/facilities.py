@@ -98,7 +98,7 @@ def set_place_of_work(
     Gives whether this is a first place of work, or an administration that the user did not have.
     Raises Conflict where somebody else has come to administer the facility, or the user is gone.
     """
-    if User.objects.select_for_update().filter(pk=user.pk).first() is None:
+    if User.objects.select_for_update(no_key=True).filter(pk=user.pk).first() is None:
         raise Conflict
     administered = Facility.objects.filter(admin=user).first()
     is_first = administered is None and not user.branch_assignments.exists()

@@ -115,7 +115,7 @@ def ways(anyone, signed_in, ama, efua, branch, blood_count, superuser, monkeypat
     def create_facility(given, **names):
         monkeypatch.setattr(command.sys, "stdin", mock.Mock(isatty=lambda: True))
         monkeypatch.setattr(command, "getpass", mock.Mock(return_value=PASSWORD))
-        names = {"name": "Ridge", "branch": "Main", "admin": "Esi", **names}
+        names = {"name": f"Ridge {next(numbers)}", "branch": "Main", "admin": "Esi", **names}
         try:
             call_command(
                 "create_facility",
@@ -186,7 +186,7 @@ def ways(anyone, signed_in, ama, efua, branch, blood_count, superuser, monkeypat
             FacilityBranch,
             name,
             "branches-0-name",
-            name="Ridge",
+            name=f"Ridge {next(numbers)}",
             **inlines,
         ),
         "the page of a type": lambda name: by_page(

@@ -83,7 +83,7 @@ def test_a_branch(laboratory):
 def test_a_user():
     user = UserFactory()
     User.objects.filter(pk=user.pk).delete()
-    assert open_checked_session(user, password=PASSWORD) is None
+    assert open_checked_session(user, password=PASSWORD, address="192.0.2.1") is None
     with pytest.raises(Conflict):
         set_place_of_work(user=user, facility=None, branches=[], administers=False)
 
