@@ -414,6 +414,23 @@ def test_an_export_is_told_by_who_serves_and_a_removal_by_the_owner_alone(workin
         at.server.manage(*retention, url=at.url_of("service"))
 
 
+def test_a_patient_is_corrected_by_who_serves(working):
+    at, _ = working
+    [(patient,)] = at.run_as("service", "SELECT id FROM medics_patient")
+    printed = at.server.manage(
+        "correct_patient", str(patient), input="Akosua Mensah\n-\n", url=at.url_of("service")
+    )
+    assert "is now Akosua Mensah" in printed
+
+    told = (
+        "SELECT request_id, new FROM medics_history WHERE subject_table = 'medics_patient'"
+        " AND action = 'changed'"
+    )
+    [(request_id, new)] = at.run_as("service", told)
+    assert request_id == "manage.py correct_patient"
+    assert new["full_name_or_id"] == "Akosua Mensah"
+
+
 def excess(cursor):
     cursor.execute(EXCESS_OF_ROLE, {"kept": list(KEPT_TABLES)})
     _, *may = cursor.fetchone()

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from _tetradx.db.audit_context import Command, changes_come_from
 from medics.models import HistoryEntry, Patient
 from tests.admin.pages import errors_on, filled_in, messages_on
 from tests.at_once import while_open
@@ -85,17 +86,18 @@ def test_what_is_left_empty_stays(correct, patient, lines, then):
     assert particulars(patient) == then
 
 
-def test_the_history_has_old_and_new_and_who_ran_it(correct, patient, monkeypatch):
-    monkeypatch.setenv("LOGNAME", "adwoa")
-    correct(patient.pk, "", "0209000111")
+def test_the_history_has_old_and_new_and_the_command(correct, patient):
+    with changes_come_from(Command.named_by(["manage.py", "correct_patient"])):
+        correct(patient.pk, "", "0209000111")
 
     of_patient = HistoryEntry.objects.filter(
         subject_table="medics_patient", subject_id=str(patient.pk), action="changed"
     )
-    assert [(entry.old, entry.new) for entry in of_patient.order_by("changed_at")] == [
-        ({"contact_number": "0244123456"}, {"contact_number": "0209000111"}),
-        (None, {"run_by": "adwoa"}),
-    ]
+    assert of_patient.values_list("old", "new", "request_id").get() == (
+        {"contact_number": "0244123456"},
+        {"contact_number": "0209000111"},
+        "manage.py correct_patient",
+    )
 
 
 @pytest.mark.parametrize(

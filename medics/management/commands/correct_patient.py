@@ -1,12 +1,9 @@
-import getpass
 import sys
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
-from ...models import Action, Patient
-from ...services.history import write_down
+from ...models import Patient
 from ...services.patients import EqualsAnotherError, correct_patient
 
 
@@ -34,14 +31,12 @@ class Command(BaseCommand):
         number = self.ask("Contact number; - for none", patient.contact_number)
         number = {"": patient.contact_number, "-": ""}.get(number, number)
         try:
-            with transaction.atomic():
-                corrected = correct_patient(
-                    patient_id=id,
-                    full_name_or_id=name,
-                    contact_number=number,
-                    may_equal_another=although_equal,
-                )
-                write_down(Action.CHANGED, Patient, str(id), run_by=getpass.getuser())
+            corrected = correct_patient(
+                patient_id=id,
+                full_name_or_id=name,
+                contact_number=number,
+                may_equal_another=although_equal,
+            )
         except Patient.DoesNotExist:
             raise CommandError(f"Patient {id} was removed meanwhile.") from None
         except ValidationError as error:
