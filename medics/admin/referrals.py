@@ -181,10 +181,10 @@ class CorrectPatientForm(forms.ModelForm):
 
 @admin.register(Patient)
 class PatientAdmin(
-    ConflictAdmin,
     PatientDataMixin,
     HistoryMixin,
     ReadOnlyMixin,
+    ConflictAdmin,
     PhoneSearchAdmin,
     PatientSearchAdmin,
 ):

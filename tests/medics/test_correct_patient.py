@@ -235,6 +235,17 @@ def test_the_form_names_what_is_wrong_and_keeps_what_was_typed(browser_of, patie
     assert particulars(patient) == ("Akosua Mensah", "0244123456")
 
 
+def test_a_stale_page_says_who_corrected_the_patient(browser_of, patient):
+    browser, url = browser_of("correct_patient"), page_of(patient)
+    stale = filled_in(browser, url, full_name_or_id="Akosua Mensah")
+    browser.post(url, filled_in(browser, url, contact_number="0209000111"))
+
+    [error] = errors_on(browser.post(url, stale))["__all__"]
+
+    assert error.startswith("This was changed by Adwoa Operator at ")
+    assert particulars(patient) == ("Akosua Mensa", "0209000111")
+
+
 def test_one_who_is_removed_meanwhile_is_a_conflict(browser_of, patient, monkeypatch):
     browser, url = browser_of("correct_patient"), page_of(patient)
     sent = filled_in(browser, url)
