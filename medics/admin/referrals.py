@@ -228,3 +228,6 @@ class PatientAdmin(
         except (Patient.DoesNotExist, EqualsAnotherError):
             # Removed, or another made or corrected, since the form was read.
             raise Conflict from None
+
+    def log_change(self, request: HttpRequest, obj: Patient, message: Any) -> Any:
+        """Keeps the name out of Django's log, which retention does not know: the history has it."""

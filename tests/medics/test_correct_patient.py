@@ -4,6 +4,7 @@ import io
 from io import StringIO
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -194,6 +195,8 @@ def test_whoever_may_corrects_a_patient_on_its_page(browser_of, patient):
     entry = HistoryEntry.objects.get(subject_id=str(patient.pk), action="changed")
     assert entry.changed_by.full_name == "Adwoa Operator"
     assert Patient.objects.get(contact_key="+233244123456") == patient
+    # Django's own log would keep the name for ever.
+    assert not LogEntry.objects.exists()
 
 
 @pytest.mark.parametrize(
