@@ -47,7 +47,7 @@ def unique_names(table: str, parent: str, index: str) -> list[str]:
         f"DROP INDEX CONCURRENTLY IF EXISTS {index}_anew",
         mend_names_that_are_one(table, parent),
         f"CREATE UNIQUE INDEX CONCURRENTLY {index}_anew ON {table} ({parent}, tetradx_fold(name))",
-        f"DROP INDEX CONCURRENTLY {index}",
+        f"DROP INDEX CONCURRENTLY IF EXISTS {index}",
         f"ALTER INDEX {index}_anew RENAME TO {index}",
     ]
 

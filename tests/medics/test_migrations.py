@@ -1,5 +1,7 @@
 """A database that is in use is brought up to date, and back, with its rows."""
 
+from importlib import import_module
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -57,3 +59,16 @@ def test_referrals_get_their_patients_names_and_names_that_become_one_are_told_a
     assert set(FacilityBranch.objects.values_list("name", flat=True)) == {
         *("Osu", "Caf\u00e9", f"CAFE\u0301 ({later.pk})")
     }
+
+
+def test_unique_names_can_be_made_anew_where_that_was_interrupted_before():
+    names = import_module("medics.migrations.0010_names_are_filled_in")
+    index = "unique_branch_name_in_facility"
+    of_names = "SELECT indexname FROM pg_indexes WHERE indexname LIKE 'unique_branch_name%'"
+    with connection.cursor() as cursor:
+        # The former index is dropped, and the new one has not got its name yet.
+        cursor.execute(f"ALTER INDEX {index} RENAME TO {index}_anew")
+        for statement in names.unique_names("medics_facilitybranch", "facility_id", index):
+            cursor.execute(statement)
+        cursor.execute(of_names)
+        assert cursor.fetchall() == [(index,)]
