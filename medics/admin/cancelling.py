@@ -65,7 +65,11 @@ class CancellingMixin:
         return [path("cancel/", view, name="medics_referral_cancel"), *pages.get_urls()]
 
     def cancel_view(self, request: HttpRequest) -> HttpResponse:
-        """For ?practitioner=: asks for period and reason, shows how many, and does it."""
+        """For ?practitioner=: asks for period and reason, shows how many, and does it.
+
+        Only where what was shown is still so: it is final, and the period can be edited beside the
+        button that confirms.
+        """
         if not request.user.has_perm("medics.cancel_referrals"):
             raise PermissionDenied
         practitioner = practitioner_of(request)
@@ -77,7 +81,11 @@ class CancellingMixin:
         context: dict[str, Any] = {}
         if form.is_valid():
             period = {name: form.cleaned_data[name] for name in ("first_moment", "last_moment")}
-            if "confirmed" in request.POST:
+            made = Referral.objects.made_by(practitioner, **period)
+            found = dict(made.order_by().values_list("status").annotate(Count("pk")))
+            number = sum(found.get(status, 0) for status in OPEN_STATUSES)
+            shown = " ".join([*(moment.isoformat() for moment in period.values()), str(number)])
+            if "confirmed" in request.POST and request.POST.get("shown") == shown:
                 number = cancel_referrals(
                     practitioner=practitioner,
                     reason=CancellationReason(form.cleaned_data["reason"]),
@@ -86,11 +94,12 @@ class CancellingMixin:
                 )
                 messages.success(request, f"Referrals cancelled: {number}.")
                 return redirect(list_of(practitioner, **period))
-            made = Referral.objects.made_by(practitioner, **period)
-            found = dict(made.order_by().values_list("status").annotate(Count("pk")))
+            if "confirmed" in request.POST:
+                messages.warning(request, "Look again: this is not what was counted before.")
             context = {
                 "counts": [(status, found.get(status, 0)) for status in ReferralStatus.values],
-                "number": sum(found.get(status, 0) for status in OPEN_STATUSES),
+                "number": number,
+                "shown": shown,
                 "list_of_them": list_of(practitioner, **period),
             }
         site: Any = self.admin_site  # type: ignore[attr-defined]

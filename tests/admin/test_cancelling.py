@@ -30,6 +30,12 @@ def filled_in(**changes):
     return last_hour | {"reason": "ordered_in_error", "note": ""} | changes
 
 
+def confirmed(client, user, sent) -> dict:
+    """What a browser posts after it has shown how many there are."""
+    shown = client.post(url_for(user), sent).context["shown"]
+    return sent | {"shown": shown, "confirmed": "yes"}
+
+
 @pytest.fixture
 def made(ama, branch):
     """Ama's: two that are open, one completed, one of yesterday; and somebody else's."""
@@ -65,7 +71,7 @@ def test_first_it_says_how_many_and_changes_nothing(superuser, ama, made):
 
 
 def test_then_it_cancels_them_in_the_operator_s_name(root, superuser, ama, made):
-    sent = filled_in(reason="other", note="Made up", confirmed="yes")
+    sent = confirmed(superuser, ama, filled_in(reason="other", note="Made up"))
 
     page = superuser.post(url_for(ama), sent, follow=True)
 
@@ -76,6 +82,18 @@ def test_then_it_cancels_them_in_the_operator_s_name(root, superuser, ama, made)
     }
     shown = superuser.get(reverse("admin:medics_referral_change", args=[made[0].pk]))
     assert "Made up" in shown.content.decode()
+
+
+def test_it_cancels_nothing_but_what_was_shown(superuser, ama, made):
+    sent = confirmed(superuser, ama, filled_in())
+    longer = moment("first_moment", timedelta(days=2))
+    ReferralFactory(referred_by=ama, referred_at=timezone.now() - timedelta(minutes=1))
+
+    for stale in (sent | longer, sent, filled_in(confirmed="yes")):
+        page = superuser.post(url_for(ama), stale)
+        assert messages_on(page) == ["Look again: this is not what was counted before."]
+    assert not StatusChange.objects.exists()
+    assert page.context["number"] == 3
 
 
 @pytest.mark.parametrize(
@@ -121,5 +139,5 @@ def test_it_takes_a_permission_of_its_own(browser, ama, made):
     granted = browser(User.objects.get(pk=operator.pk))
 
     assert "cancel those" in granted.get(account).content.decode()
-    assert granted.post(url_for(ama), filled_in(confirmed="yes")).status_code == 302
+    assert granted.post(url_for(ama), confirmed(granted, ama, filled_in())).status_code == 302
     assert Referral.objects.filter(status=CANCELLED).count() == 2
