@@ -2,7 +2,8 @@
 
 Nothing is counted beside the rows themselves: a limit is reached where the row that many places
 before the next one is younger than the period. Whoever asks holds a lock that the next one waits
-for, so none slips through at the same time, and asks in a later statement than it took that lock.
+for, so none slips through at the same time. It asks in a later statement than the one that took the
+lock, since a statement sees what was committed before it began.
 """
 
 from datetime import datetime, timedelta
