@@ -13,9 +13,9 @@ from ..models import (
     Action,
     Change,
     HistoryEntry,
+    IdempotentRequest,
     Patient,
     Referral,
-    ReferralRequest,
     ReferralTest,
     StatusChange,
 )
@@ -31,7 +31,7 @@ def all_about(patient: Patient) -> dict[str, Any]:
     told = Q(subject_table=PATIENT, subject_id=str(patient.pk))
     told |= Q(subject_table=REFERRAL, subject_id__in=ids)
     entries = HistoryEntry.objects.filter(told).select_related("changed_by")
-    kept = ReferralRequest.objects.filter(referral__in=ids).order_by("id")
+    kept = IdempotentRequest.objects.filter(referral__in=ids).order_by("id")
     return {
         "patient": columns_of(patient),
         "referrals": [
@@ -133,7 +133,7 @@ def remove(patients: Iterable[int]) -> int:
         .values_list("pk", flat=True)
     )
     StatusChange.objects.filter(referral__in=referrals).delete()
-    ReferralRequest.objects.filter(referral__in=referrals).delete()
+    IdempotentRequest.objects.filter(referral__in=referrals).delete()
     ReferralTest.objects.filter(referral__in=referrals).delete()
     Referral.objects.filter(pk__in=referrals).delete()
     Patient.objects.filter(pk__in=patients).delete()
