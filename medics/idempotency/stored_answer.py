@@ -21,8 +21,8 @@ BODY_LIFETIME = timedelta(seconds=120)
 class StoredAnswer:
     """The answer to a request and to its repeats; empty until the first request has its answer.
 
-    `body` is the answer's JSON. `is_replayed` says that the answer was stored under the request's
-    own key, which the client is told.
+    `body` is the answer's JSON. `is_replayed` is true where an earlier request with the same key
+    got this answer; an answer that was found by the body alone is not marked as replayed.
     """
 
     body: str = ""
@@ -42,8 +42,8 @@ def idempotent(request: Request, *, digest: str) -> Iterator[StoredAnswer]:
     """Run the block in one transaction, which also keeps its answer for repeats of the request.
 
     Yields the answer that an earlier request left, or an empty one, into which the block stores its
-    answer. Requests with one `digest` ask for the same. An equal request that comes meanwhile waits
-    until the block has ended. When the block raises, nothing is kept.
+    answer. Requests with the same `digest` ask for the same referral. An equal request that comes
+    meanwhile waits until the block has ended. When the block raises, nothing is kept.
 
     Raises ValidationError under `Idempotency-Key` for a key that is malformed, or that came
     with another digest before.
