@@ -5,23 +5,23 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection, models
 
-from ..models.referral import Referral
-
 if TYPE_CHECKING:
     from authentication.models import User
 
-# One statement, so that of equal requests at once exactly one inserts: the others wait for it to
-# commit, and then find a row that has not expired. A practitioner's requests take turns from here
-# on, so that what is counted of them next is exact (medics.services.limits).
+# This is one statement, so that exactly one of several equal requests inserts. The others wait for
+# that one to commit, and then find a row that has not expired.
 CLAIM = """
 INSERT INTO medics_referralrequest (practitioner_id, token, body_digest, answer, expires_at)
 SELECT %(practitioner)s, token, %(digest)s, '', statement_timestamp() + lifetime
 FROM (
+    -- Until it commits, one practitioner's request holds this lock. Without the lock, two requests
+    -- at once would each count the practitioner's referrals without the other's, and both would
+    -- stay below the limit (medics.services.limits). The lock is here to save a statement.
     SELECT pg_advisory_xact_lock(hashtextextended('referrals of ' || %(practitioner)s, 0))
 ) AS turn,
     unnest(%(tokens)s, %(lifetimes)s) WITH ORDINALITY AS claimed (token, lifetime, place)
 ORDER BY place
-ON CONFLICT ON CONSTRAINT unique_referral_request DO UPDATE
+ON CONFLICT (practitioner_id, token) DO UPDATE
     SET body_digest = EXCLUDED.body_digest, referral_id = NULL, answer = '',
         expires_at = EXCLUDED.expires_at
     WHERE medics_referralrequest.expires_at <= statement_timestamp()
@@ -34,14 +34,17 @@ WHERE practitioner_id = %(practitioner)s AND token = ANY (%(tokens)s)
 """
 
 
-class ReferralRequestQuerySet(models.QuerySet["ReferralRequest"]):
+class IdempotentRequestQuerySet(models.QuerySet["IdempotentRequest"]):
     def claim(
         self, *, practitioner: "User", digest: str, lifetimes: Mapping[str, timedelta]
     ) -> list[str]:
-        """Those of the tokens that this transaction is the first to use, or to use again.
+        """Return the tokens that are new, or that had expired; this transaction now owns them.
 
-        Requests that share several tokens must name them in the same order, or they could wait
-        for each other.
+        The practitioner's next claim waits until this transaction ends. A token that is not
+        returned belongs to an earlier request, whose row stays locked until then.
+
+        `lifetimes` maps each token to its lifetime. Requests that share several tokens must name
+        them in the same order, or they could deadlock.
         """
         values: dict[str, Any] = {
             "practitioner": practitioner.pk,
@@ -54,8 +57,9 @@ class ReferralRequestQuerySet(models.QuerySet["ReferralRequest"]):
             return [token for (token,) in cursor.fetchall()]
 
     def keep_answer(
-        self, *, practitioner: "User", tokens: list[str], referral_id: str | None, answer: str
+        self, *, practitioner: "User", tokens: list[str], referral_id: str, answer: str
     ) -> None:
+        """Store the answer under tokens that this transaction has claimed."""
         values: dict[str, Any] = {
             "practitioner": practitioner.pk,
             "tokens": tokens,
@@ -66,28 +70,33 @@ class ReferralRequestQuerySet(models.QuerySet["ReferralRequest"]):
             cursor.execute(KEEP_ANSWER, values)
 
 
-class ReferralRequest(models.Model):
-    """A request that made a referral, and its answer, for as long as a repeat gets it again.
+class IdempotentRequest(models.Model):
+    """A request that made a referral, and its answer, for as long as a repeat gets that answer.
 
-    It is made in the referral's transaction, so there is no row without its referral. Each
-    referral writes here twice, so there is no index but the one that decides.
+    The row is made in the referral's transaction, so each committed row has its referral. Each
+    referral writes here twice, so the table has no index besides the primary key and the unique
+    constraint.
     """
 
     practitioner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    # What makes a request a repeat: the client's key, or a body that says the same.
+    # What makes a request a repeat: `key:` and the client's key, or `body:` and the digest.
     token = models.CharField(max_length=300)
     body_digest = models.CharField(max_length=64)
     referral = models.ForeignKey(
-        Referral, on_delete=models.CASCADE, related_name="+", null=True, db_index=False
+        "medics.Referral", on_delete=models.CASCADE, related_name="+", null=True, db_index=False
     )
     answer = models.TextField()
     expires_at = models.DateTimeField()
 
-    objects = ReferralRequestQuerySet.as_manager()
+    objects = IdempotentRequestQuerySet.as_manager()
 
     class Meta:
+        # The table had this name before the class had its own. Renaming a table would break the
+        # version before, which still serves during an upgrade.
+        db_table = "medics_referralrequest"
+        verbose_name = "referral request"
         constraints = [
             models.UniqueConstraint(
                 fields=["practitioner", "token"], name="unique_referral_request"

@@ -1,5 +1,5 @@
 from ..choices import ReferralStatus, TestStatus
-from ..idempotency.models import ReferralRequest
+from ..idempotency.models import IdempotentRequest
 from .catalogue import CatalogueChange, Test, TestType
 from .facility import BranchTechnician, Facility, FacilityBranch
 from .history import Action, Change, HistoryEntry
@@ -15,10 +15,10 @@ __all__ = [
     "Facility",
     "FacilityBranch",
     "HistoryEntry",
+    "IdempotentRequest",
     "Patient",
     "Referral",
     "ReferralCount",
-    "ReferralRequest",
     "ReferralStatus",
     "ReferralTest",
     "StatusChange",

@@ -1,4 +1,4 @@
-"""What is held about a patient: all of it together, and for how long."""
+"""Exports all data about a patient, and removes the patients whose retention period is over."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -13,9 +13,9 @@ from ..models import (
     Action,
     Change,
     HistoryEntry,
+    IdempotentRequest,
     Patient,
     Referral,
-    ReferralRequest,
     ReferralTest,
     StatusChange,
 )
@@ -25,13 +25,13 @@ PATIENT, REFERRAL = Patient._meta.db_table, Referral._meta.db_table
 
 
 def all_about(patient: Patient) -> dict[str, Any]:
-    """All that the database holds about the patient; values as Python has them."""
+    """Return all that the database holds about the patient, with Python values, not JSON ones."""
     referrals = patient.referrals.with_details().order_by("referred_at", "id")
     ids = [referral.pk for referral in referrals]
     told = Q(subject_table=PATIENT, subject_id=str(patient.pk))
     told |= Q(subject_table=REFERRAL, subject_id__in=ids)
     entries = HistoryEntry.objects.filter(told).select_related("changed_by")
-    kept = ReferralRequest.objects.filter(referral__in=ids).order_by("id")
+    kept = IdempotentRequest.objects.filter(referral__in=ids).order_by("id")
     return {
         "patient": columns_of(patient),
         "referrals": [
@@ -55,7 +55,7 @@ def all_about(patient: Patient) -> dict[str, Any]:
             {**columns_of(entry), "changed_by": entry.changed_by and str(entry.changed_by)}
             for entry in entries.order_by("changed_at", "id")
         ],
-        # Until purge_expired removes them.
+        # These are here until purge_expired removes them.
         "answers_kept_for_repeated_requests": [columns_of(request) for request in kept],
     }
 
@@ -70,9 +70,9 @@ class Removed(NamedTuple):
 
 
 def expired_patients(completed_before: datetime) -> QuerySet[Patient]:
-    """Those whose every referral was completed, or else closed, before that moment.
+    """Return the patients whose every referral was completed or cancelled before that moment.
 
-    Of those without a referral, who were made before.
+    A patient without a referral has expired when the patient was created before that moment.
     """
     of_patient = Referral.objects.filter(patient=OuterRef("pk"))
     closed = of_patient.annotate(closed=Coalesce("completed_at", "closed_at"))
@@ -83,10 +83,10 @@ def expired_patients(completed_before: datetime) -> QuerySet[Patient]:
 def remove_expired(
     *, completed_before: datetime, batch_size: int, run_by: str
 ) -> Iterator[Removed]:
-    """Removes the expired patients with all that is held about them, batch by batch.
+    """Remove the expired patients, and all data about them, batch by batch.
 
-    Each batch is a transaction of its own, all or nothing, with a line in the history of how many
-    they were. Raises PermissionError where the role of the database does not own the history.
+    Each batch is one transaction, which adds an entry with the numbers removed to the history.
+    Raises PermissionError where the database role does not own the history.
     """
     after = 0
     with forgetting():
@@ -106,8 +106,8 @@ def remove_expired(
             if not candidates:
                 return
             after = candidates[-1]
-            # Asked again now that nobody can refer them meanwhile: a referral that was committed
-            # between the look and the lock was not seen.
+            # The query runs again because it may have missed a referral that was committed before
+            # the lock. From now on nobody can refer these patients.
             patients = list(
                 expired_patients(completed_before)
                 .filter(pk__in=candidates)
@@ -126,14 +126,17 @@ def remove_expired(
 
 
 def remove(patients: Iterable[int]) -> int:
-    """The number of their referrals, which go with them. The history forgets both."""
+    """Remove the patients, their referrals and the history of both.
+
+    Returns the number of the referrals.
+    """
     referrals = list(
         Referral.objects.filter(patient__in=patients)
         .select_for_update(of=("self",))
         .values_list("pk", flat=True)
     )
     StatusChange.objects.filter(referral__in=referrals).delete()
-    ReferralRequest.objects.filter(referral__in=referrals).delete()
+    IdempotentRequest.objects.filter(referral__in=referrals).delete()
     ReferralTest.objects.filter(referral__in=referrals).delete()
     Referral.objects.filter(pk__in=referrals).delete()
     Patient.objects.filter(pk__in=patients).delete()

@@ -1,11 +1,8 @@
-import re
 from functools import partial
 
 import orjson
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -13,7 +10,9 @@ from _tetradx.api.exceptions import BadRequest
 from _tetradx.api.schema import leads_to, refuses
 from medics.pagination import Ordering, paginate
 
-from ..idempotency.creation import create_referral_once
+from ..idempotency.body_digest import digest_of_referral
+from ..idempotency.key import IDEMPOTENCY_KEY
+from ..idempotency.stored_answer import idempotent
 from ..models import ReferralTest
 from ..permissions import IsPractitioner, IsTechnician
 from ..read_audit import log_reading
@@ -29,29 +28,10 @@ from ..serializers.referrals import (
     TechnicianReferralsSerializer,
     UpdatedTestSerializer,
 )
-from ..services.referrals import set_referral_status, set_test_status
-
-PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
-
-IDEMPOTENCY_KEY = OpenApiParameter(
-    name="Idempotency-Key",
-    location=OpenApiParameter.HEADER,
-    type={"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-    description=(
-        "1 to 255 printable characters. Within 24 hours the same key gets the first answer again,"
-        " with `Idempotent-Replayed: true`."
-    ),
-)
+from ..services.limits import limits_of_referrals
+from ..services.referrals import create_referral, set_referral_status, set_test_status
 
 TOO_MANY_CHANGES = "Changes of status of one referral: 60 an hour at most."
-
-
-def idempotency_key(request: Request) -> str | None:
-    """Raises ValidationError where there is one that is not printable."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not PRINTABLE.fullmatch(key):
-        raise ValidationError({"Idempotency-Key": ["It takes 1 to 255 printable characters."]})
-    return key
 
 
 class CreateReferralView(APIView):
@@ -83,19 +63,20 @@ class CreateReferralView(APIView):
     def post(self, request):
         form = CreateReferralForm(data=request.data)
         form.is_valid(raise_exception=True)
-        answer = create_referral_once(
-            practitioner=request.user,
-            key=idempotency_key(request),
-            describe=lambda referral: orjson.dumps(
-                CreatedReferralSerializer(referral).data
-            ).decode(),
-            **form.validated_data,
-        )
-        log_reading(request, referrals=[answer.referral_id])
+        practitioner, fields = request.user, form.validated_data
+        with idempotent(request, digest=digest_of_referral(**fields)) as stored:
+            if stored.is_empty:
+                limits = limits_of_referrals(practitioner)
+                referral = create_referral(practitioner=practitioner, limits=limits, **fields)
+                stored.store(
+                    body=orjson.dumps(CreatedReferralSerializer(referral).data).decode(),
+                    referral_id=referral.pk,
+                )
+        log_reading(request, referrals=[stored.referral_id])
         return Response(
-            orjson.Fragment(answer.body),
+            orjson.Fragment(stored.body),
             status=status.HTTP_201_CREATED,
-            headers={"Idempotent-Replayed": "true"} if answer.is_replayed else None,
+            headers={"Idempotent-Replayed": "true"} if stored.is_replayed else None,
         )
 
 

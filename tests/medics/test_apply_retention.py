@@ -11,9 +11,9 @@ from django.utils import timezone
 from medics.models import (
     Change,
     HistoryEntry,
+    IdempotentRequest,
     Patient,
     Referral,
-    ReferralRequest,
     ReferralTest,
     StatusChange,
 )
@@ -60,7 +60,7 @@ def history_of(patient):
 
 def test_a_patient_goes_with_all_that_is_held(ama):
     old, young = patient_of(2 * YEAR, 3 * YEAR), patient_of(10)
-    ReferralRequest.objects.create(
+    IdempotentRequest.objects.create(
         practitioner=ama,
         token="key:1",
         referral=old.referrals.first(),
@@ -75,7 +75,7 @@ def test_a_patient_goes_with_all_that_is_held(ama):
     assert set(Referral.objects.values_list("patient", flat=True)) == {young.pk}
     assert set(ReferralTest.objects.values_list("referral__patient", flat=True)) == {young.pk}
     assert set(StatusChange.objects.values_list("referral__patient", flat=True)) == {young.pk}
-    assert not ReferralRequest.objects.exists()
+    assert not IdempotentRequest.objects.exists()
     assert old.full_name_or_id not in str(list(Change.objects.values()))
     assert wrong_counts() == []
 

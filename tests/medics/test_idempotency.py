@@ -1,6 +1,7 @@
 """The contract's "Repeats": a request that is sent again makes no second referral."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -9,8 +10,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from authentication.services import open_session
-from medics.idempotency.creation import BODY_LIFETIME, KEY_LIFETIME
-from medics.models import Patient, Referral, ReferralRequest, ReferralTest
+from medics.idempotency.stored_answer import BODY_LIFETIME, KEY_LIFETIME, idempotent
+from medics.models import IdempotentRequest, Patient, Referral, ReferralTest
 from tests.at_once import at_once
 from tests.factories import TestFactory
 from tests.statements import statements
@@ -42,7 +43,7 @@ def post(client, body, key=None):
 
 def let_pass(duration):
     """As if all was asked so much earlier."""
-    for request in ReferralRequest.objects.all():
+    for request in IdempotentRequest.objects.all():
         request.expires_at -= duration
         request.save()
 
@@ -107,8 +108,16 @@ def test_it_is_the_users_own(client, body, yaw, signed_in):
 
 def test_a_refused_request_does_not_use_it_up(client, body):
     assert post(client, body | {"tests": [10**9]}, "once").status_code == 400
-    assert not ReferralRequest.objects.exists()
+    assert not IdempotentRequest.objects.exists()
     assert post(client, body, "once").status_code == 201
+
+
+def test_a_view_that_stores_no_answer_is_an_error_and_claims_nothing(ama):
+    request = SimpleNamespace(user=ama, headers={"Idempotency-Key": "once"})
+
+    with pytest.raises(RuntimeError), idempotent(request, digest="d"):
+        pass
+    assert not IdempotentRequest.objects.exists()
 
 
 @pytest.mark.parametrize("key", ["a", "k" * 255, "8e03978e-40d5-43dd-bc93-6894a57f9324", "a b~!"])
@@ -258,7 +267,7 @@ def test_a_referral_costs_ten_statements_and_a_repeat_three(client, body):
 def test_every_kept_row_has_its_referral_and_its_end(client, body):
     post(client, body, "once")
 
-    of_body, of_key = ReferralRequest.objects.order_by("token")
+    of_body, of_key = IdempotentRequest.objects.order_by("token")
     assert of_body.referral == of_key.referral == Referral.objects.get()
     now = timezone.now()
     assert abs(of_body.expires_at - now - BODY_LIFETIME) < timedelta(seconds=30)
@@ -273,7 +282,7 @@ def test_what_has_expired_is_purged_and_nothing_else(client, body, ama, capsys):
 
     call_command("purge_expired")
 
-    assert [request.token for request in ReferralRequest.objects.all()] == ["key:once"]
+    assert [request.token for request in IdempotentRequest.objects.all()] == ["key:once"]
     assert capsys.readouterr().out.splitlines() == [
         *("1 sessions", "0 tries", "0 known addresses", "1 referral requests")
     ]

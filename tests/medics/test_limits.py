@@ -7,7 +7,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from authentication.models import User
-from medics.models import Patient, Referral, ReferralRequest, ReferralTest, StatusChange, TestStatus
+from medics.models import (
+    IdempotentRequest,
+    Patient,
+    Referral,
+    ReferralTest,
+    StatusChange,
+    TestStatus,
+)
 from medics.services.history import forgetting
 from medics.services.referrals import create_referral
 from tests.at_once import at_once
@@ -29,7 +36,7 @@ def low_limits(settings):
 
 
 def stored():
-    models = (Patient, Referral, ReferralTest, ReferralRequest, StatusChange, User)
+    models = (Patient, Referral, ReferralTest, IdempotentRequest, StatusChange, User)
     return [model.objects.count() for model in models]
 
 

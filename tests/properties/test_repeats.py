@@ -8,8 +8,8 @@ from django.urls import reverse
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from medics.idempotency.creation import BODY_LIFETIME, KEY_LIFETIME
-from medics.models import Referral, ReferralRequest
+from medics.idempotency.stored_answer import BODY_LIFETIME, KEY_LIFETIME
+from medics.models import IdempotentRequest, Referral
 
 people = some.sampled_from(["ama", "yaw"])
 keys = some.sampled_from([None, None, "one", "two"])
@@ -87,7 +87,7 @@ class Repeats(RuleBasedStateMachine):
     @rule(duration=durations)
     def let_pass(self, duration):
         self.now += duration
-        ReferralRequest.objects.update(expires_at=F("expires_at") - duration)
+        IdempotentRequest.objects.update(expires_at=F("expires_at") - duration)
 
     @invariant()
     def there_are_as_many_referrals_as_were_not_repeats(self):

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from authentication.models import KnownAddress, Session, Try
-from medics.models import ReferralRequest
+from medics.models import IdempotentRequest
 
 KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
             Session.objects.past(),
             Try.objects.filter(expires_at__lt=now),
             KnownAddress.objects.filter(seen_at__lt=now - KNOWN_ADDRESS_LIFETIME),
-            ReferralRequest.objects.filter(expires_at__lt=now),
+            IdempotentRequest.objects.filter(expires_at__lt=now),
         ):
             number, _ = expired.delete()
             self.stdout.write(f"{number} {expired.model._meta.verbose_name_plural}")
