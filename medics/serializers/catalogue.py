@@ -2,7 +2,7 @@ from decimal import Decimal
 
 from rest_framework import serializers
 
-from _tetradx.fields import DecimalField, NameField, RowIdField, ShortListField
+from _tetradx.fields import DecimalField, NameField, RowIdField, ShortListField, TextField
 from _tetradx.names import clean_name
 from _tetradx.schema_examples import example
 
@@ -46,7 +46,7 @@ class AddTestTypesForm(serializers.Serializer):
         required=False,
         help_text="Of operators only, who must name them unless they administer a facility.",
     )
-    otp = serializers.CharField(
+    otp = TextField(
         max_length=20,
         default="",
         allow_blank=True,

@@ -30,7 +30,7 @@ def bodies(ids):
         "medics:change-password": ("ama", NEW_PASSWORDS),
         "medics:add-branch": ("efua", {"name": "Tema"}),
         "medics:add-lab-technician": ("efua", person),
-        "utilities:add-test-types": ("efua", {"name": "SEROLOGY"}),
+        "utilities:add-test-types": ("efua", {"name": "SEROLOGY", "otp": "123456"}),
         "medics:create-referral": (
             "ama",
             {
