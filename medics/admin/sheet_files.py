@@ -9,7 +9,7 @@ import posixpath
 import re
 from collections.abc import Callable
 from io import BytesIO, StringIO
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -19,6 +19,8 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from openpyxl.utils.cell import column_index_from_string
 from openpyxl.utils.datetime import from_excel
 from tablib import Dataset
+
+from _tetradx.numbers import DECIMAL_NUMBER
 
 # Below the headings, without the blank ones, which cost nothing.
 MAX_ROWS = 5_000
@@ -357,7 +359,8 @@ def value_of(text: str, kind: str, strings: list[str], *, is_date: bool) -> Any:
         return text == "1"
     if kind != "n":
         return unescape_from_xml(text)
-    number = float(text)
+    # Python takes more for a number than a spreadsheet writes.
+    number = float(text) if DECIMAL_NUMBER.fullmatch(text) else nan
     if not isfinite(number):
         return text
     return from_excel(number) if is_date else number

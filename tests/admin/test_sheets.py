@@ -408,6 +408,18 @@ def test_texts_in_pieces_dates_and_truths_of_a_workbook_are_what_a_person_sees(
     }
 
 
+@pytest.mark.parametrize("written", ["1_0", "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_what_no_spreadsheet_writes_for_a_number_is_none(superuser, laboratory, written):
+    names = "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in UREA[:3])
+    headings = "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in HEADINGS)
+    price = f"<c><v>{written}</v></c>"
+
+    page = upload(superuser, workbook_of(f"<row>{headings}</row><row>{names}{price}</row>"), XLSX)
+
+    assert f"“{written}” value must be a decimal number." in page.content.decode()
+    assert not Test.objects.exists()
+
+
 def test_blank_rows_cost_nothing_and_the_others_keep_their_numbers(superuser, laboratory):
     """As a formatted cell in the last row, and a CSV of commas alone."""
     book = openpyxl.Workbook()
