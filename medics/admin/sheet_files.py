@@ -7,7 +7,8 @@ elements, so what it costs is bounded by the limits below, however it was made.
 import csv
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO, StringIO
 from math import isfinite, nan
 from typing import Any
@@ -122,7 +123,19 @@ def unescape_from_xml(text: str) -> str:
     return ESCAPED_IN_XML.sub(character, text)
 
 
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Raises SheetError for whatever a parser raises on what is no file of its format."""
+    try:
+        yield
+    except SheetError:
+        raise
+    except Exception as error:
+        raise SheetError("This file cannot be read as this format.") from error
+
+
 class CsvSheet(CSV):
+    @told_in_words()
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Sheet:
         sheet = Sheet()
         text, sheet.note = decode(in_stream)
@@ -156,6 +169,7 @@ def decode(content: bytes) -> tuple[str, str]:
 
 
 class XlsxSheet(XLSX):
+    @told_in_words()
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Sheet:
         sheet = Sheet()
         Workbook(in_stream).read_into(sheet)

@@ -586,6 +586,17 @@ def test_a_forged_confirmation_is_refused(superuser, laboratory, changes):
     assert not Test.objects.exists()
 
 
+@pytest.mark.parametrize(("format", "other"), [(CSV, XLSX), (XLSX, CSV)])
+def test_a_confirmation_of_another_format_imports_nothing(superuser, laboratory, format, other):  # noqa: A002
+    content = {CSV: csv_of, XLSX: xlsx_of}[format](HEADINGS, UREA)
+
+    page = confirm(superuser, upload(superuser, content, format), format=other)
+
+    [message] = messages_on(page)
+    assert message.startswith("Nothing was imported. This file ")
+    assert not Test.objects.exists()
+
+
 def test_a_preview_is_good_for_an_hour(monkeypatch):
     storage = FormStorage()
     storage.save(b"abc")
