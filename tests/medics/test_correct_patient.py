@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -13,6 +14,7 @@ from medics.models import HistoryEntry, Patient
 from tests.admin.pages import errors_on, filled_in, messages_on
 from tests.at_once import while_open
 from tests.factories import PatientFactory, PractitionerFactory, ReferralFactory, UserFactory
+from tests.roles import own_role
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +98,19 @@ def test_the_history_has_old_and_new_and_who_ran_it(correct, patient, monkeypatc
         ({"contact_number": "0244123456"}, {"contact_number": "0209000111"}),
         (None, {"run_by": "adwoa"}),
     ]
+
+
+def test_the_role_of_the_service_is_told_that_it_may_not(correct, patient):
+    role = own_role("service")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"CREATE ROLE {role}")
+        cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        cursor.execute(f"SET LOCAL ROLE {role}")
+        with pytest.raises(CommandError, match="owns the tables"):
+            correct(patient.pk, "", "0209000111")
+        cursor.execute("RESET ROLE")
+    assert particulars(patient) == ("Akosua Mensa", "0244123456")
 
 
 @pytest.mark.parametrize(

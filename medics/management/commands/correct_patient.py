@@ -3,7 +3,8 @@ import sys
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import ProgrammingError, transaction
+from psycopg2.errors import InsufficientPrivilege
 
 from ...models import Action, Patient
 from ...services.history import write_down
@@ -42,6 +43,13 @@ class Command(BaseCommand):
                     may_equal_another=although_equal,
                 )
                 write_down(Action.CHANGED, Patient, str(id), run_by=getpass.getuser())
+        except ProgrammingError as error:
+            if not isinstance(error.__cause__, InsufficientPrivilege):
+                raise
+            raise CommandError(
+                "This role of the database may not write down who corrected a patient. "
+                "Run it as the role that owns the tables, which also migrates."
+            ) from None
         except Patient.DoesNotExist:
             raise CommandError(f"Patient {id} was removed meanwhile.") from None
         except ValidationError as error:
