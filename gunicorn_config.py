@@ -11,8 +11,8 @@ import tempfile
 
 from gunicorn.http import wsgi
 
-from _tetradx import places
-from _tetradx.container import memory_bytes, processors
+from _tetradx.observability import worker_slots
+from _tetradx.serving.cgroup import memory_bytes, processors
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
 
@@ -42,7 +42,9 @@ if address := os.environ.get("METRICS_ADDRESS"):
 workers = int(os.environ.get("GUNICORN_WORKERS") or workers_by_default())
 # Measured against the others in docs/performance.md. Only threaded workers keep a client's
 # connection alive.
-worker_class = os.environ.get("GUNICORN_WORKER_CLASS", "_tetradx.gunicorn_workers.PatientWorker")
+worker_class = os.environ.get(
+    "GUNICORN_WORKER_CLASS", "_tetradx.serving.gunicorn_workers.PatientWorker"
+)
 threads = int(os.environ.get("GUNICORN_THREADS", 4))
 
 # The code is loaded once, before the fork, so that the workers share its memory.
@@ -90,7 +92,7 @@ forwarder_headers = ""
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 
 # One line per request, in the format of all other lines.
-logger_class = "_tetradx.gunicorn_logs.Logger"
+logger_class = "_tetradx.serving.gunicorn_logs.Logger"
 accesslog = "-"
 errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")
@@ -98,36 +100,36 @@ loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")
 
 def on_starting(server):
     """Once, in the master, before there are workers."""
-    from _tetradx.connections import warn_of_rights, warn_of_too_few
+    from _tetradx.db.startup_checks import warn_of_rights, warn_of_too_few
 
     warn_of_too_few(wanted=server.cfg.workers * server.cfg.threads)
     warn_of_rights()
     if measured:
-        places.empty()
+        worker_slots.empty()
 
 
 def pre_fork(server, worker):
     if measured:
-        places.give(worker, server.WORKERS.values())
+        worker_slots.give(worker, server.WORKERS.values())
 
 
 def post_fork(server, worker):
     if measured:
-        places.enter(worker)
+        worker_slots.enter(worker)
 
 
 def child_exit(server, worker):
     if measured:
-        places.leave(worker)
+        worker_slots.leave(worker)
 
 
 def on_exit(server):
     if measured:
-        places.close()
+        worker_slots.close()
 
 
 def post_worker_init(worker):
-    from _tetradx.request_watch import watch_requests
+    from _tetradx.observability.request_watch import watch_requests
 
     leave_ctrl_c_to_the_master()
     keep_large_blocks_out_of_the_heap()
@@ -136,7 +138,7 @@ def post_worker_init(worker):
 
 def worker_abort(worker):
     """The worker was silent for `timeout` seconds; it ends when this returns."""
-    from _tetradx.request_watch import report_aborted
+    from _tetradx.observability.request_watch import report_aborted
 
     report_aborted()
 

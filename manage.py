@@ -16,7 +16,7 @@ def main() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
 
-        from _tetradx.origin import Command, changes_come_from
+        from _tetradx.db.audit_context import Command, changes_come_from
     except ModuleNotFoundError as error:
         if error.name != "django":
             raise

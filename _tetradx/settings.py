@@ -19,7 +19,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from phonenumbers import SUPPORTED_REGIONS
 
-from _tetradx.connecting import Connection, Cursor
+from _tetradx.db.connections import Connection, Cursor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -118,13 +118,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "_tetradx.middleware.RequestRecordMiddleware",
-    "_tetradx.security_headers.SecurityHeadersMiddleware",
-    "_tetradx.middleware.ProbeMiddleware",
+    "_tetradx.http.middleware.RequestRecordMiddleware",
+    "_tetradx.http.security_headers.SecurityHeadersMiddleware",
+    "_tetradx.http.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "_tetradx.middleware.BodyLimitMiddleware",
+    "_tetradx.http.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -144,7 +144,7 @@ if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(3, "debug_toolbar.middleware.DebugToolbarMiddleware")
     # Outside of the toolbar, which has a Server-Timing of its own.
-    MIDDLEWARE.insert(3, "_tetradx.middleware.DevelopmentMiddleware")
+    MIDDLEWARE.insert(3, "_tetradx.http.middleware.DevelopmentMiddleware")
     INTERNAL_IPS = ["127.0.0.1", "::1"]
     # So that the page of the API's documentation shows the SQL of what it fetched.
     DEBUG_TOOLBAR_CONFIG = {"UPDATE_ON_FETCH": True}
@@ -255,7 +255,7 @@ if REDIS_URL:
     CACHES["default"] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {**REDIS_TIMEOUTS, "serializer": "_tetradx.caching.JSONSerializer"},
+        "OPTIONS": {**REDIS_TIMEOUTS, "serializer": "_tetradx.cache.serializer.JSONSerializer"},
         # 1 was pickled.
         "VERSION": 2,
     }
@@ -316,13 +316,13 @@ if PHONE_DEFAULT_REGION not in SUPPORTED_REGIONS:
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["authentication.authentication.SessionTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["authentication.permissions.IsSignedIn"],
-    "DEFAULT_RENDERER_CLASSES": ["_tetradx.renderers.EnvelopeRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["_tetradx.parsers.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "_tetradx.negotiation.ContentNegotiation",
-    "DEFAULT_SCHEMA_CLASS": "_tetradx.schema.EnvelopeSchema",
+    "DEFAULT_RENDERER_CLASSES": ["_tetradx.api.renderers.EnvelopeRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["_tetradx.api.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "_tetradx.api.negotiation.ContentNegotiation",
+    "DEFAULT_SCHEMA_CLASS": "_tetradx.api.schema.EnvelopeSchema",
     # OPTIONS is the CORS middleware's; nobody asks for DRF's description of a route.
     "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "_tetradx.error_handlers.exception_handler",
+    "EXCEPTION_HANDLER": "_tetradx.api.error_handlers.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     # As the lists' SQL writes times, too.
@@ -375,7 +375,7 @@ if METRICS_ADDRESS and not (METRICS_HOST and METRICS_PORT.isdigit()):
     raise ImproperlyConfigured("METRICS_ADDRESS is not of the form host:port.")
 METRICS = bool(METRICS_TOKEN or METRICS_ADDRESS)
 if METRICS:
-    MIDDLEWARE.insert(3, "_tetradx.metrics.MetricsMiddleware")
+    MIDDLEWARE.insert(3, "_tetradx.observability.metrics.MetricsMiddleware")
 PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 CORS_URLS_REGEX = r"^/api/"
@@ -404,7 +404,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=1024 * 1024)
 SESSION_COOKIE_AGE = 12 * 3600
 # No script reads it: forms carry the token.
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "_tetradx.error_handlers.csrf_failure"
+CSRF_FAILURE_VIEW = "_tetradx.api.error_handlers.csrf_failure"
 
 if PRODUCTION:
     SERVED_OVER_HTTPS = env.bool("SERVED_OVER_HTTPS", default=True)
@@ -461,7 +461,10 @@ if "*" in TRUSTED_PROXIES:
     )
 
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")
-LOG_FORMATTERS = {"text": "_tetradx.logs.LineFormatter", "json": "_tetradx.logs.JsonFormatter"}
+LOG_FORMATTERS = {
+    "text": "_tetradx.observability.logs.LineFormatter",
+    "json": "_tetradx.observability.logs.JsonFormatter",
+}
 if LOG_FORMAT not in LOG_FORMATTERS:
     raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it is text or json.")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -4,7 +4,7 @@ from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from .converters import ReferralIdConverter, RowIdConverter
+from _tetradx.api.converters import ReferralIdConverter, RowIdConverter
 
 register_converter(RowIdConverter, "row_id")
 register_converter(ReferralIdConverter, "referral_id")
@@ -25,7 +25,7 @@ urlpatterns = [
 if settings.DEBUG:
     urlpatterns += [path("__debug__/", include("debug_toolbar.urls"))]
 
-handler400 = "_tetradx.error_handlers.bad_request"
-handler403 = "_tetradx.error_handlers.permission_denied"
-handler404 = "_tetradx.error_handlers.page_not_found"
-handler500 = "_tetradx.error_handlers.server_error"
+handler400 = "_tetradx.api.error_handlers.bad_request"
+handler403 = "_tetradx.api.error_handlers.permission_denied"
+handler404 = "_tetradx.api.error_handlers.page_not_found"
+handler500 = "_tetradx.api.error_handlers.server_error"

@@ -4,7 +4,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
 
-from .health import leaf_migrations
+from _tetradx.observability.health import leaf_migrations
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
 

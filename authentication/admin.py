@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from _tetradx.exceptions import Conflict, is_concurrent_change
+from _tetradx.api.exceptions import Conflict, is_concurrent_change
 
 from .models import Session, User, UserType
 from .passwords import SAME_PASSWORD

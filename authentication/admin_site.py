@@ -21,7 +21,7 @@ from django.urls import path, reverse
 from django.views.generic import FormView
 from rest_framework.exceptions import Throttled
 
-from _tetradx.client_address import client_address
+from _tetradx.http.client_address import client_address
 
 from . import second_factor
 from .passwords import SAME_PASSWORD, is_same_password

@@ -6,7 +6,7 @@ from django.db.models import DateTimeField, UUIDField
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 
-from _tetradx.statements import Parameter, instances_of
+from _tetradx.db.compiled_queries import Parameter, instances_of
 
 from .models import Session, User, earliest_open_login
 from .tokens import AccessToken

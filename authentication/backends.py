@@ -4,7 +4,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
-from _tetradx.client_address import client_address
+from _tetradx.http.client_address import client_address
 
 from .hashers import spend_the_rest
 from .models import User

@@ -2,7 +2,7 @@
 
 from django.contrib.auth.password_validation import validate_password
 
-from _tetradx.fields import TextField
+from _tetradx.api.fields import TextField
 
 from .phone_numbers import clean_phone_number, validate_phone_number
 

@@ -18,8 +18,8 @@ from django.db.models import (
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from _tetradx.derived import DerivesColumnsQuerySet
-from _tetradx.statements import rows_of
+from _tetradx.db.compiled_queries import rows_of
+from _tetradx.db.fields import DerivesColumnsQuerySet
 
 from .phone_numbers import phone_key
 

@@ -10,9 +10,9 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils import timezone
 
-from _tetradx.derived import DerivedCharField, DerivesColumns
-from _tetradx.folding import Fold
-from _tetradx.names import NameField
+from _tetradx.db.fields import DerivedCharField, DerivesColumns
+from _tetradx.values.folding import Fold
+from _tetradx.values.names import NameField
 
 from .managers import HAS_OLDER_HASH, ITERATIONS, UserManager
 from .passwords import as_compared, spellings_to_check

@@ -1,6 +1,6 @@
 """Which spelling of a password is compared."""
 
-from _tetradx.normal_forms import normalized
+from _tetradx.values.normal_forms import normalized
 
 SAME_PASSWORD = "The new password must differ from the current one."  # noqa: S105 (a sentence)
 

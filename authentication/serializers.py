@@ -2,10 +2,10 @@ from django.utils.functional import cached_property
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from _tetradx.client_address import client_address
-from _tetradx.fields import NameField, TextField
-from _tetradx.folding import SortKey
-from _tetradx.schema_examples import example
+from _tetradx.api.fields import NameField, TextField
+from _tetradx.api.schema_examples import example
+from _tetradx.http.client_address import client_address
+from _tetradx.values.folding import SortKey
 
 from .fields import NewPasswordField, PasswordField, PhoneNumberField
 from .models import User, UserType

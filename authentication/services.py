@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, ValidationError
 from rest_framework_simplejwt.exceptions import TokenError
 
-from _tetradx.exceptions import refuse_duplicate
+from _tetradx.api.exceptions import refuse_duplicate
 
 from .models import Session, User
 from .throttles import (

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import connection
 from rest_framework.exceptions import Throttled
 
-from _tetradx.circuit_breaker import redis_breaker
+from _tetradx.cache.circuit_breaker import redis_breaker
 
 from .phone_numbers import phone_key
 

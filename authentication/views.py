@@ -6,9 +6,9 @@ from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
-from _tetradx.client_address import client_address
-from _tetradx.renderers import PlainRenderer
-from _tetradx.schema import leads_to, refuses
+from _tetradx.api.renderers import PlainRenderer
+from _tetradx.api.schema import leads_to, refuses
+from _tetradx.http.client_address import client_address
 
 from .serializers import (
     ChangePasswordForm,

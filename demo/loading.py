@@ -11,7 +11,7 @@ from django.core.management.color import no_style
 from django.db import connection, models, transaction
 from tqdm import tqdm
 
-from _tetradx.derived import DerivedCharField
+from _tetradx.db.fields import DerivedCharField
 from authentication.models import User
 from demo.network import Network
 from demo.referrals import DAYS, Referrals

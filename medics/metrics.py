@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from _tetradx.database_metrics import asked
+from _tetradx.observability.database_metrics import asked
 
 from .choices import ReferralStatus
 

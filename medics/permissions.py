@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rest_framework.permissions import BasePermission
 
-from _tetradx.exceptions import BadRequest
+from _tetradx.api.exceptions import BadRequest
 from authentication.models import User, UserType
 from authentication.permissions import IsSignedIn
 

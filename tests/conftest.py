@@ -16,8 +16,8 @@ import redis as redis_client
 from django.db.backends.postgresql.operations import DatabaseOperations
 from rest_framework.test import APIClient
 
-from _tetradx.circuit_breaker import redis_breaker
-from _tetradx.logs import JsonFormatter
+from _tetradx.cache.circuit_breaker import redis_breaker
+from _tetradx.observability.logs import JsonFormatter
 from authentication.services import open_session
 from tests.factories import (
     FacilityBranchFactory,
@@ -90,7 +90,7 @@ def measured(settings):
     settings.METRICS_TOKEN = METRICS_TOKEN
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE[:3],
-        "_tetradx.metrics.MetricsMiddleware",
+        "_tetradx.observability.metrics.MetricsMiddleware",
         *settings.MIDDLEWARE[3:],
     ]
     return {"Authorization": f"Bearer {METRICS_TOKEN}"}

@@ -1,7 +1,7 @@
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from _tetradx.origin import changes_come_from
+from _tetradx.db.audit_context import changes_come_from
 
 
 class Said(NamedTuple):

@@ -26,7 +26,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from _tetradx.caching import JSONSerializer
+from _tetradx.cache.serializer import JSONSerializer
 from authentication import throttles
 from authentication.models import User
 from authentication.services import open_session

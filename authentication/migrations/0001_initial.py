@@ -7,7 +7,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import _tetradx.derived
+import _tetradx.db.fields
 import authentication.models
 import authentication.phone_numbers
 
@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ("phone_number", authentication.models.PhoneNumberField(max_length=16)),
                 (
                     "phone_key",
-                    _tetradx.derived.DerivedCharField(
+                    _tetradx.db.fields.DerivedCharField(
                         derive=authentication.phone_numbers.phone_key,
                         max_length=16,
                         source="phone_number",

@@ -1,4 +1,4 @@
-"""When two texts are one, as the database has it; `_tetradx.folding` has the same in Python.
+"""When two texts are one, as the database has it; `_tetradx.values.folding` has the same in Python.
 
 Only functions of pg_catalog and a collation that comes with PostgreSQL 17 and newer, so that the
 answer depends on neither the operating system nor the search path. They are planned into the
@@ -9,8 +9,8 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations
 
-import _tetradx.folding
-import _tetradx.names
+import _tetradx.values.folding
+import _tetradx.values.names
 
 # The first case has what most names have, a letter in one piece, and is ten times as fast.
 FOLD = r"""
@@ -72,12 +72,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="user",
             name="full_name",
-            field=_tetradx.names.NameField(blank=True, max_length=255),
+            field=_tetradx.values.names.NameField(blank=True, max_length=255),
         ),
         AddIndexConcurrently(
             model_name="user",
             index=GinIndex(
-                OpClass(_tetradx.folding.Fold("full_name"), name="gin_trgm_ops"),
+                OpClass(_tetradx.values.folding.Fold("full_name"), name="gin_trgm_ops"),
                 name="user_name_trigrams",
             ),
         ),

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from _tetradx.folding import fold
+from _tetradx.values.folding import fold
 from authentication.admin import ReadOnlyMixin
 
 from ..models import Facility

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
-from _tetradx.folding import SortKey
+from _tetradx.values.folding import SortKey
 from authentication.admin import ConflictAdmin
 
 from ..models import Facility, Test, TestType

@@ -8,7 +8,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from rest_framework.exceptions import ValidationError
 
-from _tetradx.folding import SortKey, fold
+from _tetradx.values.folding import SortKey, fold
 from authentication.admin import ConflictAdmin
 from authentication.models import User
 

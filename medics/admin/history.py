@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from _tetradx.requests import SENT_CHARACTERS
+from _tetradx.observability.request_record import SENT_CHARACTERS
 from authentication.admin import ReadOnlyMixin
 from authentication.models import User
 from authentication.phone_numbers import phone_key
@@ -144,7 +144,7 @@ class HistoryEntryAdmin(PatientDataMixin, EntryColumns, ReadOnlyMixin, admin.Mod
 
 
 def of_request(request_id: str) -> Q:
-    """By the id in the log and in the history, or as a client sent it (_tetradx/middleware.py)."""
+    """By the id in the log and in the history, or as a client sent it."""
     # That it is not empty lets the index be used.
     sent = Q(request_id__startswith=f"{request_id[:SENT_CHARACTERS]}/") & ~Q(request_id="")
     return Q(request_id=request_id) | sent

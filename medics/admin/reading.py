@@ -3,7 +3,7 @@ from typing import Any
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
-from ..access import log_reading_of
+from ..read_audit import log_reading_of
 
 
 class PatientDataMixin:

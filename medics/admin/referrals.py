@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from _tetradx.exceptions import Conflict
+from _tetradx.api.exceptions import Conflict
 from authentication.admin import (
     ConflictAdmin,
     PhoneNumberField,

@@ -21,7 +21,7 @@ from openpyxl.utils.cell import column_index_from_string
 from openpyxl.utils.datetime import from_excel
 from tablib import Dataset
 
-from _tetradx.numbers import DECIMAL_NUMBER
+from _tetradx.values.numbers import DECIMAL_NUMBER
 
 # Below the headings, without the blank ones, which cost nothing.
 MAX_ROWS = 5_000

@@ -28,8 +28,8 @@ from import_export.tmp_storages import BaseStorage
 from import_export.widgets import DecimalWidget
 from tablib import Dataset
 
-from _tetradx.folding import SortKey, fold
-from _tetradx.names import clean_name
+from _tetradx.values.folding import SortKey, fold
+from _tetradx.values.names import clean_name
 
 from ..models import Facility, Test, TestType
 from .sheet_files import (

@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from _tetradx.folding import SortKey
+from _tetradx.values.folding import SortKey
 from authentication.admin import (
     AddUserForm,
     ChangeUserForm,

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-# Settings of the transaction, which come with the change itself (_tetradx.origin).
+# Settings of the transaction, which come with the change itself (_tetradx.db.audit_context).
 REQUEST = """
 CREATE FUNCTION medics_request_id() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(current_setting('tetradx.request_id', true), '')

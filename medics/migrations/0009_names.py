@@ -7,7 +7,7 @@ release drops both columns.
 
 from django.db import migrations, models
 
-import _tetradx.names
+import _tetradx.values.names
 
 # A referral that comes without a name has its patient's. `also_named` has all that the patient's
 # referrals call her by and the patient is not called, so that whoever searches among the patients
@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="referral",
             name="patient_name_or_id",
-            field=_tetradx.names.NameField(
+            field=_tetradx.values.names.NameField(
                 blank=True,
                 db_default="",
                 default="",
@@ -132,13 +132,13 @@ class Migration(migrations.Migration):
             migrations.AlterField(
                 model_name=model,
                 name="name",
-                field=_tetradx.names.NameField(max_length=255),
+                field=_tetradx.values.names.NameField(max_length=255),
             )
             for model in ("facility", "facilitybranch", "testtype", "test")
         ),
         migrations.AlterField(
             model_name="patient",
             name="full_name_or_id",
-            field=_tetradx.names.NameField(max_length=255, verbose_name="name or id"),
+            field=_tetradx.values.names.NameField(max_length=255, verbose_name="name or id"),
         ),
     ]

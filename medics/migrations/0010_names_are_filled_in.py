@@ -7,7 +7,7 @@ interrupted.
 import django.contrib.postgres.indexes
 from django.db import migrations, models
 
-import _tetradx.folding
+import _tetradx.values.folding
 
 BATCH = 5_000
 
@@ -150,7 +150,7 @@ def unique_by_fold(model: str, parent: str, name: str, message: str):
                 model,
                 models.UniqueConstraint(
                     parent,
-                    _tetradx.folding.Fold("name"),
+                    _tetradx.values.folding.Fold("name"),
                     name=name,
                     violation_error_message=message,
                 ),
@@ -230,7 +230,7 @@ class Migration(migrations.Migration):
                 migrations.AddIndex(
                     "patient",
                     models.Index(
-                        _tetradx.folding.NameKey("full_name_or_id"),
+                        _tetradx.values.folding.NameKey("full_name_or_id"),
                         models.F("contact_key"),
                         name="patients_by_key",
                     ),
@@ -239,7 +239,7 @@ class Migration(migrations.Migration):
                     "patient",
                     django.contrib.postgres.indexes.GinIndex(
                         django.contrib.postgres.indexes.OpClass(
-                            _tetradx.folding.NamesKey("full_name_or_id", "also_named"),
+                            _tetradx.values.folding.NamesKey("full_name_or_id", "also_named"),
                             name="gin_trgm_ops",
                         ),
                         name="patient_names_trigrams",

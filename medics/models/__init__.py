@@ -1,10 +1,10 @@
 from ..choices import ReferralStatus, TestStatus
+from ..idempotency.models import ReferralRequest
 from .catalogue import CatalogueChange, Test, TestType
 from .facility import BranchTechnician, Facility, FacilityBranch
 from .history import Action, Change, HistoryEntry
 from .patient import Patient
 from .referral import Referral, ReferralTest, StatusChange
-from .repeats import ReferralRequest
 from .totals import ReferralCount
 
 __all__ = [

@@ -5,10 +5,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from _tetradx.folding import Fold
-from _tetradx.names import NameField
-from _tetradx.numbers import DecimalColumn
-from _tetradx.statements import rows_of
+from _tetradx.db.compiled_queries import rows_of
+from _tetradx.values.folding import Fold
+from _tetradx.values.names import NameField
+from _tetradx.values.numbers import DecimalColumn
 
 from .facility import Facility
 

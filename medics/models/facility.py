@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from _tetradx.folding import Fold
-from _tetradx.names import NameField
+from _tetradx.values.folding import Fold
+from _tetradx.values.names import NameField
 
 if TYPE_CHECKING:
     from authentication.models import User

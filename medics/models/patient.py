@@ -5,9 +5,9 @@ from django.db import models
 from django.db.models import Value
 from django.utils import timezone
 
-from _tetradx.derived import DerivedCharField, DerivesColumns, DerivesColumnsQuerySet
-from _tetradx.folding import NameKey, NamesKey, name_key
-from _tetradx.names import NameField
+from _tetradx.db.fields import DerivedCharField, DerivesColumns, DerivesColumnsQuerySet
+from _tetradx.values.folding import NameKey, NamesKey, name_key
+from _tetradx.values.names import NameField
 from authentication.phone_numbers import phone_key
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
-from _tetradx.folding import fold
-from _tetradx.names import NameField
+from _tetradx.values.folding import fold
+from _tetradx.values.names import NameField
 
 from ..choices import (
     MAX_CLOSING_NOTE_CHARACTERS,

@@ -2,9 +2,9 @@ from decimal import Decimal
 
 from rest_framework import serializers
 
-from _tetradx.fields import DecimalField, NameField, RowIdField, ShortListField, TextField
-from _tetradx.names import clean_name
-from _tetradx.schema_examples import example
+from _tetradx.api.fields import DecimalField, NameField, RowIdField, ShortListField, TextField
+from _tetradx.api.schema_examples import example
+from _tetradx.values.names import clean_name
 
 from ..models import Facility
 

@@ -1,7 +1,7 @@
 from rest_framework import serializers
 
-from _tetradx.fields import NameField
-from _tetradx.schema_examples import example
+from _tetradx.api.fields import NameField
+from _tetradx.api.schema_examples import example
 
 
 @example({"id": 3, "name": "Osu"})

@@ -3,11 +3,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from _tetradx.fields import NameField, RowIdField, ShortListField, TextField
-from _tetradx.names import clean_name
-from _tetradx.pagination import PageForm, PaginationSerializer
-from _tetradx.schema_examples import example
+from _tetradx.api.fields import NameField, RowIdField, ShortListField, TextField
+from _tetradx.api.schema_examples import example
+from _tetradx.values.names import clean_name
 from authentication.fields import PhoneNumberField
+from medics.pagination import PageForm, PaginationSerializer
 
 from ..choices import ReferralStatus, TestStatus
 

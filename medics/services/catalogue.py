@@ -4,8 +4,8 @@ from typing import TypedDict
 
 from django.db import transaction
 
-from _tetradx.exceptions import refuse_duplicate
-from _tetradx.folding import fold
+from _tetradx.api.exceptions import refuse_duplicate
+from _tetradx.values.folding import fold
 
 from ..models import Facility, Test, TestType
 

@@ -2,8 +2,8 @@ from django.db import connection, transaction
 from django.db.models import Q
 from rest_framework.exceptions import ValidationError
 
-from _tetradx.exceptions import Conflict, refuse_duplicate
-from _tetradx.folding import Fold, fold
+from _tetradx.api.exceptions import Conflict, refuse_duplicate
+from _tetradx.values.folding import Fold, fold
 from authentication.models import User, UserType
 from authentication.services import create_account
 

@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.db.models import Model
 from psycopg2.extras import Json
 
-from _tetradx.origin import current_origin
+from _tetradx.db.audit_context import current_origin
 
 from ..models import Action
 

@@ -7,7 +7,7 @@ from django.db.models import Prefetch, QuerySet, Subquery, prefetch_related_obje
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from _tetradx.exceptions import BadRequest, refuse_broken_rule
+from _tetradx.api.exceptions import BadRequest, refuse_broken_rule
 from authentication.models import User
 
 from ..choices import (

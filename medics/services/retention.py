@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from _tetradx.statements import rows_of
+from _tetradx.db.compiled_queries import rows_of
 
 from ..models import (
     Action,

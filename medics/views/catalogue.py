@@ -2,9 +2,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from _tetradx.client_address import client_address
-from _tetradx.exceptions import BadRequest
-from _tetradx.schema import leads_to, refuses
+from _tetradx.api.exceptions import BadRequest
+from _tetradx.api.schema import leads_to, refuses
+from _tetradx.http.client_address import client_address
 from authentication.second_factor import prove_second_factor
 
 from ..models import Facility, Test, TestType

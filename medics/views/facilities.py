@@ -3,8 +3,8 @@ from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from _tetradx.exceptions import BadRequest
-from _tetradx.schema import leads_to, refuses
+from _tetradx.api.exceptions import BadRequest
+from _tetradx.api.schema import leads_to, refuses
 
 from ..models import Facility, FacilityBranch
 from ..permissions import IsFacilityAdmin

@@ -7,8 +7,8 @@ from django.utils.http import parse_etags
 from django.views.decorators.cache import cache_control
 from rest_framework.response import Response
 
-from _tetradx.caching import cached
-from _tetradx.folding import SortKey
+from _tetradx.cache.serializer import cached
+from _tetradx.values.folding import SortKey
 from authentication.views import PublicView
 
 from ..models.catalogue import catalogue_version

@@ -9,14 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from _tetradx.exceptions import BadRequest
-from _tetradx.pagination import Ordering, paginate
-from _tetradx.schema import leads_to, refuses
+from _tetradx.api.exceptions import BadRequest
+from _tetradx.api.schema import leads_to, refuses
+from medics.pagination import Ordering, paginate
 
-from ..access import log_reading
-from ..lists import ReferralList, branch_scope, one_referral, own_scope
+from ..idempotency.creation import create_referral_once
 from ..models import ReferralTest
 from ..permissions import IsPractitioner, IsTechnician
+from ..read_audit import log_reading
+from ..referral_queries import ReferralList, branch_scope, one_referral, own_scope
 from ..serializers.referrals import (
     CreatedReferralSerializer,
     CreateReferralForm,
@@ -29,7 +30,6 @@ from ..serializers.referrals import (
     UpdatedTestSerializer,
 )
 from ..services.referrals import set_referral_status, set_test_status
-from ..services.repeats import create_referral_once
 
 PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 

@@ -3,7 +3,7 @@ from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from _tetradx.schema import refuses
+from _tetradx.api.schema import refuses
 
 from ..permissions import IsFacilityAdmin
 from ..serializers.technicians import AddedTechnicianSerializer, AddLabTechnicianForm

@@ -5,11 +5,11 @@ A row that is `made` there came from a rule and not from the predecessor.
 """
 
 from .facilities import FACILITIES
+from .foreign_tests import TESTS_ELSEWHERE
 from .patients import PATIENTS_TO_LOOK_AT
 from .referrals import REFERRALS
 from .rule import OPTIONS, Prepare, Rule
 from .staff import STAFF
-from .tests_elsewhere import TESTS_ELSEWHERE
 from .users import USERS
 
 __all__ = ["OPTIONS", "RULES", "Prepare", "Rule"]

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from rest_framework.test import APIClient
 
-from _tetradx.middleware import DevelopmentMiddleware, RequestRecordMiddleware
+from _tetradx.http.middleware import DevelopmentMiddleware, RequestRecordMiddleware
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ def in_development(settings):
     settings.ALLOWED_HOSTS = ["testserver"]
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE[:3],
-        "_tetradx.middleware.DevelopmentMiddleware",
+        "_tetradx.http.middleware.DevelopmentMiddleware",
         *settings.MIDDLEWARE[3:],
     ]
 

@@ -367,7 +367,7 @@ def test_a_pooling_that_is_unknown_is_refused(load):
 def test_what_redis_holds_is_json_and_never_unpickled(load):
     cache = load({**PRODUCTION, "REDIS_URL": "redis://cache.example"})["CACHES"]["default"]
 
-    assert cache["OPTIONS"]["serializer"] == "_tetradx.caching.JSONSerializer"
+    assert cache["OPTIONS"]["serializer"] == "_tetradx.cache.serializer.JSONSerializer"
     assert cache["OPTIONS"]["socket_timeout"] == 1
 
 
@@ -429,7 +429,7 @@ def test_the_demo_takes_a_key_that_it_is_given(load, base_dir):
 def test_debug_is_on_in_development_alone(load, environment):
     loaded = load({**PRODUCTION, "ENVIRONMENT": environment})
 
-    ours = "_tetradx.middleware.DevelopmentMiddleware"
+    ours = "_tetradx.http.middleware.DevelopmentMiddleware"
     toolbar = "debug_toolbar.middleware.DebugToolbarMiddleware"
     shown = [name for name in loaded["MIDDLEWARE"] if name in (ours, toolbar)]
     assert shown == ([ours, toolbar] if environment == "development" else [])
@@ -455,7 +455,7 @@ def test_a_database_url_of_another_kind_is_refused_and_not_repeated(load, url):
 
 # Metrics
 
-MIDDLEWARE = "_tetradx.metrics.MetricsMiddleware"
+MIDDLEWARE = "_tetradx.observability.metrics.MetricsMiddleware"
 
 
 def test_nothing_is_measured_unless_a_token_or_an_address_is_set(load):
@@ -474,9 +474,9 @@ def test_either_has_requests_measured_as_soon_as_they_have_a_record(load, enviro
     assert loaded["METRICS"] is True
     before = loaded["MIDDLEWARE"][: loaded["MIDDLEWARE"].index(MIDDLEWARE)]
     assert before == [
-        "_tetradx.middleware.RequestRecordMiddleware",
-        "_tetradx.security_headers.SecurityHeadersMiddleware",
-        "_tetradx.middleware.ProbeMiddleware",
+        "_tetradx.http.middleware.RequestRecordMiddleware",
+        "_tetradx.http.security_headers.SecurityHeadersMiddleware",
+        "_tetradx.http.middleware.ProbeMiddleware",
     ]
 
 

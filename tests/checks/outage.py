@@ -22,7 +22,7 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import cycle
 
-from _tetradx.connecting import SLOW_SECONDS
+from _tetradx.db.connections import SLOW_SECONDS
 from tests.checks.throwaway import Server, throwaway_server
 from tests.served import Caller, serving
 

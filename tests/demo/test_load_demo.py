@@ -9,7 +9,7 @@ from django.db.models import Count, Max, Q
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from _tetradx.folding import name_key
+from _tetradx.values.folding import name_key
 from authentication.models import User, UserType
 from demo import loading
 from demo.logins import ADMINISTRATOR, LOGINS, OPERATOR, PASSWORD, PRACTITIONER, TECHNICIAN

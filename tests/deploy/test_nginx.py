@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from django.conf import settings
 
-from _tetradx.middleware import SANE_REQUEST_ID
+from _tetradx.http.middleware import SANE_REQUEST_ID
 
 FOLDER = settings.BASE_DIR / "deploy" / "nginx"
 CONFIG = (FOLDER / "nginx.conf").read_text()

@@ -14,7 +14,7 @@ from django.conf import settings
 from psycopg2 import IntegrityError
 from psycopg2.errors import InsufficientPrivilege
 
-from _tetradx.connections import EXCESS, EXCESS_OF_ROLE, KEPT_TABLES
+from _tetradx.db.startup_checks import EXCESS, EXCESS_OF_ROLE, KEPT_TABLES
 from tests.checks.pgbouncer import EFUA, PASSWORD, PRACTITIONERS, REFERRALS_OF_EACH, main_job
 from tests.checks.throwaway import throwaway_server
 from tests.served import serving

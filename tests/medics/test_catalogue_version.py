@@ -397,7 +397,7 @@ def test_no_version_is_seen_twice_with_another_between(catalogue, fold_next):
 
 @pytest.mark.parametrize("cache_class", ["AwayCache", "FullCache"])
 def test_the_lists_answer_while_the_cache_is_away(lists, catalogue, cache_class):
-    path = f"tests._tetradx.test_caching.{cache_class}"
+    path = f"tests._tetradx.cache.test_serializer.{cache_class}"
     with override_settings(CACHES={"default": {"BACKEND": path, "LOCATION": path}}):
         etag = lists()[0]["ETag"]
         assert {answer.status_code for answer in lists(etag)} == {304}

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from django_otp.util import random_hex
 
-from _tetradx.origin import Command, changes_come_from
+from _tetradx.db.audit_context import Command, changes_come_from
 from authentication.models import User
 from authentication.services import change_password, log_in
 from medics.models import Change, HistoryEntry, Patient, Referral, StatusChange, TestStatus

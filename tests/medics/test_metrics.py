@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from _tetradx.database_metrics import QUESTIONS, answers
+from _tetradx.observability.database_metrics import QUESTIONS, answers
 from medics.metrics import referrals, turnaround
 from medics.models import Referral, StatusChange, TestStatus
 from medics.services.referrals import set_referral_status, set_test_status

@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 from django.urls import reverse
 
-from _tetradx.folding import fold
+from _tetradx.values.folding import fold
 from medics.models import Patient, Referral
 from tests.factories import PatientFactory, ReferralFactory
 

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from rest_framework.exceptions import ValidationError
 
-from _tetradx.exceptions import Conflict
+from _tetradx.api.exceptions import Conflict
 from authentication.models import User
 from authentication.services import open_checked_session
 from medics.models import FacilityBranch, Patient, Referral

@@ -6,7 +6,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as some
 
-from _tetradx.folding import WHITE_SPACE, fold, name_key
+from _tetradx.values.folding import WHITE_SPACE, fold, name_key
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,8 @@ from django.urls import reverse
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from medics.idempotency.creation import BODY_LIFETIME, KEY_LIFETIME
 from medics.models import Referral, ReferralRequest
-from medics.services.repeats import BODY_LIFETIME, KEY_LIFETIME
 
 people = some.sampled_from(["ama", "yaw"])
 keys = some.sampled_from([None, None, "one", "two"])

@@ -2,7 +2,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as some
 
-from _tetradx.folding import fold
+from _tetradx.values.folding import fold
 from tests.factories import (
     FacilityBranchFactory,
     FacilityFactory,

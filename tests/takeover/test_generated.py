@@ -8,7 +8,7 @@ from django.db.models import Count, Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from _tetradx.folding import fold
+from _tetradx.values.folding import fold
 from medics.models import BranchTechnician, Referral, ReferralCount, ReferralTest
 from takeover.tables import TABLES
 

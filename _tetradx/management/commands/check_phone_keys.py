@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
-from ...stale_keys import derived_columns, keys_in_common, mend, stale_keys
+from _tetradx.db.stale_keys import derived_columns, keys_in_common, mend, stale_keys
 
 
 class Command(BaseCommand):

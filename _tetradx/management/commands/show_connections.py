@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from _tetradx.tables import in_columns
+from _tetradx.text_table import in_columns
 
 CONNECTIONS = """
     SELECT application_name, coalesce(state, '?'),

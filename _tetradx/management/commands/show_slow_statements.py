@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
-from _tetradx.tables import in_columns
+from _tetradx.text_table import in_columns
 
 ORDERS = {"total": "total_exec_time", "mean": "mean_exec_time", "calls": "calls"}
 

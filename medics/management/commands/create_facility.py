@@ -4,8 +4,8 @@ from getpass import getpass
 from django.core.management.base import BaseCommand, CommandError
 from rest_framework import serializers
 
-from _tetradx.error_handlers import sentences
-from _tetradx.fields import NameField
+from _tetradx.api.error_handlers import sentences
+from _tetradx.api.fields import NameField
 from authentication.fields import NewPasswordField, PhoneNumberField
 
 from ...services.facilities import create_facility

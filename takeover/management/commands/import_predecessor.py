@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, transaction
 from tqdm import tqdm
 
-from _tetradx.tables import in_columns
+from _tetradx.text_table import in_columns
 
 from ... import report
 from ...loading import ImportRefusedError, Outcome, check, database, import_from
