@@ -173,13 +173,14 @@ def bad_values_are_bad_requests() -> Iterator[None]:
     """
     try:
         yield
-    except (DataError, OverflowError, ValidationError) as error:
-        raise BadRequest("A value is out of range.") from error
+    except (DataError, OverflowError, ValidationError):
+        # Without its cause, which quotes the value, a patient's name for one, in the log.
+        raise BadRequest("A value is out of range.") from None
     except ValueError as error:
         *_, (frame, _) = walk_tb(error.__traceback__)
         if not frame.f_globals["__name__"].startswith("django.db."):
             raise
-        raise BadRequest("A value is not of its kind.") from error
+        raise BadRequest("A value is not of its kind.") from None
 
 
 class AdminSite(admin.AdminSite):

@@ -1,13 +1,13 @@
 """Which spelling of a password is compared."""
 
-import unicodedata
+from _tetradx.values.normal_forms import normalized
 
 SAME_PASSWORD = "The new password must differ from the current one."  # noqa: S105 (a sentence)
 
 
 def as_compared(password: str) -> str:
     """In NFKC: one keyboard sends é as one character, another as e with an accent after it."""
-    return unicodedata.normalize("NFKC", password)
+    return normalized("NFKC", password)
 
 
 def spellings_to_check(password: str) -> list[str]:

@@ -154,9 +154,15 @@ def end_session(*, refresh: str) -> None:
 def is_own_password(*, user: User, password: str, address: str) -> bool:
     """Counted with the tries at a login: who holds somebody's phone gets no more of them here.
 
+    Nor do guesses from elsewhere keep the owner from a new password where he logged in before.
     Raises Throttled where too many came before.
     """
-    limits = limits_of_login(phone_number=user.phone_number, address=address)
+    address_key = known_address_key(phone_number=user.phone_number, address=address)
+    limits = limits_of_login(
+        phone_number=user.phone_number,
+        address=address,
+        is_known=user.known_addresses.filter(address_key=address_key).exists(),
+    )
     take_a_try(limits)
     is_right = user.check_password(password)
     if is_right:

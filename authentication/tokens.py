@@ -17,7 +17,7 @@ from rest_framework_simplejwt.settings import api_settings
 
 class SessionToken(tokens.Token):
     def __init__(self, token: Any = None, verify: bool = True) -> None:
-        with deep_json_refused():
+        with unreadable_claims_refused():
             super().__init__(token, verify)
 
     @property
@@ -33,7 +33,7 @@ def signed_claims(token: str) -> dict[str, Any]:
     """
     nothing_else = {f"verify_{claim}": False for claim in ("exp", "iat", "nbf", "jti", "sub")}
     try:
-        with deep_json_refused():
+        with unreadable_claims_refused():
             return jwt.decode(
                 token,
                 api_settings.SIGNING_KEY,
@@ -52,14 +52,15 @@ def session_id_in(claims: dict[str, Any]) -> uuid.UUID:
 
 
 @contextmanager
-def deep_json_refused() -> Iterator[None]:
-    """Raises TokenError for JSON nested a thousand deep inside a token.
+def unreadable_claims_refused() -> Iterator[None]:
+    """Raises TokenError for JSON nested a thousand deep inside a token, and for no date at all.
 
-    The JWT library lets it through to a parser that runs out of stack.
+    The JWT library lets it through to a parser that runs out of stack, and simplejwt makes a date
+    of what is none on a calendar.
     """
     try:
         yield
-    except RecursionError:
+    except (RecursionError, OverflowError, ValueError):
         raise TokenError("Token is invalid") from None
 
 

@@ -5,10 +5,11 @@ Each character's simple lower case counts, in NFC; any white space is a space. S
 of authentication's migration 0004; tests hold the two together.
 """
 
-import unicodedata
 from typing import Any
 
 from django.db.models import CharField, Func, Lookup, TextField
+
+from .normal_forms import normalized
 
 # Unicode's property White_Space.
 WHITE_SPACE = (
@@ -21,8 +22,8 @@ ONE_FOR_ALL = str.maketrans({"\u03c2": "\u03c3", **dict.fromkeys(WHITE_SPACE, " 
 def fold(text: str) -> str:
     """What two texts share that differ in case alone; to compare, not to show."""
     # The first of what `lower` gives: İ alone has a longer lower case.
-    lower = "".join(character.lower()[0] for character in unicodedata.normalize("NFC", text))
-    return unicodedata.normalize("NFC", lower.translate(ONE_FOR_ALL))
+    lower = "".join(character.lower()[0] for character in normalized("NFC", text))
+    return normalized("NFC", lower.translate(ONE_FOR_ALL))
 
 
 def name_key(text: str) -> str:

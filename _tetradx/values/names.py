@@ -8,6 +8,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from .normal_forms import normalized
+
 # Unassigned ones, marks that show only on a letter, and whatever merely separates or directs.
 # Private characters look like nothing that anybody could agree on.
 UNSEEN_CATEGORIES = {"Cc", "Cf", "Cn", "Co", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"}
@@ -47,7 +49,7 @@ def stripped(text: str, of: Callable[[str], bool]) -> str:
         start += 1
     while start < end and of(text[end - 1]):
         end -= 1
-    return unicodedata.normalize("NFC", text[start:end])
+    return normalized("NFC", text[start:end])
 
 
 def clean_name(text: str) -> str:

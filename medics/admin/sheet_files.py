@@ -7,9 +7,10 @@ elements, so what it costs is bounded by the limits below, however it was made.
 import csv
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO, StringIO
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -19,6 +20,8 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from openpyxl.utils.cell import column_index_from_string
 from openpyxl.utils.datetime import from_excel
 from tablib import Dataset
+
+from _tetradx.values.numbers import DECIMAL_NUMBER
 
 # Below the headings, without the blank ones, which cost nothing.
 MAX_ROWS = 5_000
@@ -120,7 +123,19 @@ def unescape_from_xml(text: str) -> str:
     return ESCAPED_IN_XML.sub(character, text)
 
 
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Raises SheetError for whatever a parser raises on what is no file of its format."""
+    try:
+        yield
+    except SheetError:
+        raise
+    except Exception as error:
+        raise SheetError("This file cannot be read as this format.") from error
+
+
 class CsvSheet(CSV):
+    @told_in_words()
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Sheet:
         sheet = Sheet()
         text, sheet.note = decode(in_stream)
@@ -154,6 +169,7 @@ def decode(content: bytes) -> tuple[str, str]:
 
 
 class XlsxSheet(XLSX):
+    @told_in_words()
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Sheet:
         sheet = Sheet()
         Workbook(in_stream).read_into(sheet)
@@ -357,7 +373,8 @@ def value_of(text: str, kind: str, strings: list[str], *, is_date: bool) -> Any:
         return text == "1"
     if kind != "n":
         return unescape_from_xml(text)
-    number = float(text)
+    # Python takes more for a number than a spreadsheet writes.
+    number = float(text) if DECIMAL_NUMBER.fullmatch(text) else nan
     if not isfinite(number):
         return text
     return from_excel(number) if is_date else number

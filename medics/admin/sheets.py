@@ -373,8 +373,7 @@ class CatalogueSheetMixin(ImportExportMixin):
         return self.has_view_permission(request)
 
     def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
-        words = str(e) if isinstance(e, SheetError) else "This file cannot be read as this format."
-        form.add_error("import_file", words)
+        form.add_error("import_file", str(e))
 
     # The tests that a selection of this admin's rows stands for.
     tests_of: Callable[[QuerySet], QuerySet[Test]]
@@ -393,6 +392,18 @@ class CatalogueSheetMixin(ImportExportMixin):
         kwargs = super().get_import_data_kwargs(**kwargs)
         return {**kwargs, "rollback_on_validation_errors": True}
 
+    def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().process_import(request, **kwargs)
+        except SheetError as error:
+            # The form names another format than that of the file, which was read for the preview.
+            messages.error(request, f"Nothing was imported. {error}")
+            return self.to_upload()
+
+    def to_upload(self) -> HttpResponse:
+        app_label, model_name = self.get_model_info()
+        return redirect(f"admin:{app_label}_{model_name}_import")
+
     def process_result(self, result: Result, request: HttpRequest) -> HttpResponse:
         if result.has_errors() or result.has_validation_errors():
             messages.error(
@@ -400,6 +411,5 @@ class CatalogueSheetMixin(ImportExportMixin):
                 "Nothing was imported: the catalogue has changed since the preview. "
                 "Upload the file again.",
             )
-            app_label, model_name = self.get_model_info()
-            return redirect(f"admin:{app_label}_{model_name}_import")
+            return self.to_upload()
         return super().process_result(result, request)

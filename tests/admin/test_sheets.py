@@ -408,6 +408,18 @@ def test_texts_in_pieces_dates_and_truths_of_a_workbook_are_what_a_person_sees(
     }
 
 
+@pytest.mark.parametrize("written", ["1_0", "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_what_no_spreadsheet_writes_for_a_number_is_none(superuser, laboratory, written):
+    names = "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in UREA[:3])
+    headings = "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in HEADINGS)
+    price = f"<c><v>{written}</v></c>"
+
+    page = upload(superuser, workbook_of(f"<row>{headings}</row><row>{names}{price}</row>"), XLSX)
+
+    assert f"“{written}” value must be a decimal number." in page.content.decode()
+    assert not Test.objects.exists()
+
+
 def test_blank_rows_cost_nothing_and_the_others_keep_their_numbers(superuser, laboratory):
     """As a formatted cell in the last row, and a CSV of commas alone."""
     book = openpyxl.Workbook()
@@ -571,6 +583,17 @@ def test_a_forged_confirmation_is_refused(superuser, laboratory, changes):
 
     assert response.status_code == 200
     assert list(response.context["confirm_form"].errors) == list(changes)
+    assert not Test.objects.exists()
+
+
+@pytest.mark.parametrize(("format", "other"), [(CSV, XLSX), (XLSX, CSV)])
+def test_a_confirmation_of_another_format_imports_nothing(superuser, laboratory, format, other):  # noqa: A002
+    content = {CSV: csv_of, XLSX: xlsx_of}[format](HEADINGS, UREA)
+
+    page = confirm(superuser, upload(superuser, content, format), format=other)
+
+    [message] = messages_on(page)
+    assert message.startswith("Nothing was imported. This file ")
     assert not Test.objects.exists()
 
 

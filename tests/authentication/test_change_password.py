@@ -178,15 +178,15 @@ def test_a_right_current_password_is_no_guess(signed_in, ama):
         assert answer.json()["detail"].keys() == {"confirm_new_password"}
 
 
-def test_a_change_takes_seven_statements(signed_in, ama):
+def test_a_change_takes_eight_statements(signed_in, ama):
     client = signed_in(ama)
 
     with statements() as sent:
         change_password(client)
 
-    # the user with the session, the count of tries and back, the user again under a lock, the
-    # session, the password, the other sessions
-    assert len(sent) == 7
+    # the user with the session, whether the address is known, the count of tries and back, the user
+    # again under a lock, the session, the password, the other sessions
+    assert len(sent) == 8
 
 
 @pytest.mark.django_db(transaction=True)

@@ -255,6 +255,13 @@ def test_a_token_without_a_claim_is_refused(session, claim):
 # Tokens that nobody was given
 
 
+@pytest.mark.parametrize("moment", [1e308, 1e15, -1e15])
+def test_a_token_whose_end_is_on_no_calendar_is_refused(session, moment):
+    assert_unauthorised(ask(signed(claims(session.access_token, exp=moment))))
+    assert_unauthorised(rotate(signed(claims(session, exp=moment))))
+    assert refresh(signed(claims(session, exp=moment))).status_code == 400
+
+
 @pytest.mark.parametrize("sid", [None, "", "none", 7, [], {}, True, "\x00", "é" * 36])
 def test_a_token_that_names_no_session_is_refused(session, sid):
     assert_unauthorised(ask(signed(claims(session.access_token, sid=sid))))

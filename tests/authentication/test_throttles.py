@@ -344,6 +344,23 @@ def test_where_the_owner_logged_in_before_the_guesses_of_others_do_not_count(
     assert statuses == [400] * 5 + [429] * 2
 
 
+def test_nor_do_they_keep_the_owner_from_a_new_password_there(
+    signed_in, log_in, ama, fifty_guesses
+):
+    new = {
+        "current_password": PASSWORD,
+        "new_password": "An0ther!one",
+        "confirm_new_password": "An0ther!one",
+    }
+    client = signed_in(ama)
+    log_in(ama.phone_number, address="2001:db8:9:9::1")
+    fifty_guesses(ama)
+
+    url = reverse("medics:change-password")
+    assert client.post(url, new, REMOTE_ADDR="203.0.113.9").status_code == 429
+    assert client.post(url, new, REMOTE_ADDR="2001:db8:9:9:a::7").status_code == 200
+
+
 def test_an_address_is_known_to_its_own_user_alone(log_in, ama, yaw, fifty_guesses):
     assert log_in(yaw.phone_number, address="203.0.113.9").status_code == 200
     fifty_guesses(ama)
