@@ -229,10 +229,9 @@ class StaffUserAdmin(HistoryMixin, UserAdmin):
         return super().user_change_password(request, id, form_url)
 
     def may_give_place_of(self, request: HttpRequest, user: User) -> bool:
-        administers = administered_facility(user) is not None
-        needed = ["medics.appoint_administrator"] if administers else []
-        needed += ["medics.assign_staff"] if facility_of(user) is not None else []
-        return request.user.has_perms(needed)
+        if administered_facility(user) is not None:
+            return request.user.has_perm("medics.appoint_administrator")
+        return facility_of(user) is None or request.user.has_perm("medics.assign_staff")
 
     @admin.display(ordering="administered_facility__name")
     def facility(self, user: User) -> str:

@@ -165,13 +165,12 @@ def cancel_referrals(
     made = Referral.objects.made_by(
         practitioner, first_moment=first_moment, last_moment=last_moment
     )
-    # In one order, so that two who cancel at once wait for each other and for nothing else.
-    ids = sorted(made.filter(status__in=OPEN_STATUSES).values_list("pk", flat=True))
+    # Locked in one order, so that two who cancel at once wait for each other and never both.
+    still_open = made.filter(status__in=OPEN_STATUSES).order_by("pk")
+    ids = list(still_open.select_for_update(no_key=True).values_list("pk", flat=True))
     now = timezone.now()
     return sum(
-        Referral.objects.filter(
-            pk__in=ids[start : start + CANCELLED_AT_ONCE], status__in=OPEN_STATUSES
-        ).update(
+        Referral.objects.filter(pk__in=ids[start : start + CANCELLED_AT_ONCE]).update(
             status=ReferralStatus.CANCELLED,
             updated_at=now,
             closed_at=now,
