@@ -43,7 +43,7 @@ workers = int(os.environ.get("GUNICORN_WORKERS") or workers_by_default())
 # Measured against the others in docs/performance.md. Only threaded workers keep a client's
 # connection alive.
 worker_class = os.environ.get(
-    "GUNICORN_WORKER_CLASS", "_tetradx.serving.gunicorn_workers.PatientWorker"
+    "GUNICORN_WORKER_CLASS", "_tetradx.serving.gunicorn_workers.BufferingWorker"
 )
 threads = int(os.environ.get("GUNICORN_THREADS", 4))
 

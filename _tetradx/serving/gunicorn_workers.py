@@ -31,7 +31,7 @@ CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+")
 EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 
 
-class PatientWorker(ThreadWorker):
+class BufferingWorker(ThreadWorker):
     """Collects requests in the main loop, and gives a thread those that are there.
 
     gunicorn's own worker reads a request in the thread that answers it, for as long as the client
