@@ -105,27 +105,27 @@ def on_starting(server):
     warn_of_too_few(wanted=server.cfg.workers * server.cfg.threads)
     warn_of_rights()
     if measured:
-        worker_slots.empty()
+        worker_slots.clear()
 
 
 def pre_fork(server, worker):
     if measured:
-        worker_slots.give(worker, server.WORKERS.values())
+        worker_slots.assign(worker, server.WORKERS.values())
 
 
 def post_fork(server, worker):
     if measured:
-        worker_slots.enter(worker)
+        worker_slots.occupy(worker)
 
 
 def child_exit(server, worker):
     if measured:
-        worker_slots.leave(worker)
+        worker_slots.release(worker)
 
 
 def on_exit(server):
     if measured:
-        worker_slots.close()
+        worker_slots.remove()
 
 
 def post_worker_init(worker):

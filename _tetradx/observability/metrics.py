@@ -78,19 +78,19 @@ class Metrics:
 def metrics() -> Metrics:
     """Made when first wanted: where there are several workers, that makes files."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        worker_slots.keep_values()
+        worker_slots.use_slot_files()
     return Metrics()
 
 
 @functools.cache
 def series(view: str, method: str, status: int) -> tuple[Histogram, Counter, Histogram, Counter]:
     """Looking a series up by its labels costs more than adding to it."""
-    of = metrics()
+    registered = metrics()
     return (
-        of.latency.labels(view, method),
-        of.responses.labels(str(status), view, method),
-        of.queries.labels(view, method),
-        of.sql_seconds.labels(view, method),
+        registered.latency.labels(view, method),
+        registered.responses.labels(str(status), view, method),
+        registered.queries.labels(view, method),
+        registered.sql_seconds.labels(view, method),
     )
 
 
