@@ -9,7 +9,7 @@ from _tetradx.http.client_address import client_address
 from .hashers import spend_the_rest
 from .models import User
 from .passwords import spellings_to_check
-from .throttles import give_the_try_back, known_address_key, limits_of_login, take_a_try
+from .throttles import count_attempt, known_address_key, limits_of_login, refund_attempt
 
 
 class PhoneNumberBackend(ModelBackend):
@@ -39,10 +39,10 @@ class PhoneNumberBackend(ModelBackend):
         limits = limits_of_login(
             phone_number=username, address=address, is_known=asked.is_at_known_address
         )
-        take_a_try(limits)
+        count_attempt(limits)
         user = asked.user
         if user is not None and user.check_password(password) and user.is_active:
-            give_the_try_back(limits)
+            refund_attempt(limits)
             return user
         for spelling in spellings_to_check(password):
             if user is None:

@@ -161,6 +161,22 @@ class Session(models.Model):
         )
 
 
+class Attempt(models.Model):
+    """How many attempts count under one key. `authentication.throttles` counts them, in SQL."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    number = models.IntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+    next_at = models.DateTimeField()
+
+    class Meta:
+        # The version before counts in this table too.
+        db_table = "authentication_try"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class KnownAddress(models.Model):
     """From where a user logged in before: guesses from elsewhere do not keep him out there.
 
@@ -179,18 +195,3 @@ class KnownAddress(models.Model):
 
     def __str__(self) -> str:
         return self.address_key
-
-
-class Try(models.Model):
-    """How often something was tried. `authentication.throttles` counts here, in SQL."""
-
-    name = models.CharField(max_length=64, primary_key=True)
-    number = models.IntegerField()
-    expires_at = models.DateTimeField(db_index=True)
-    next_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name_plural = "tries"
-
-    def __str__(self) -> str:
-        return self.name

@@ -14,7 +14,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 from rest_framework.exceptions import ValidationError
 
 from .models import User
-from .throttles import give_the_try_back, limits_of_second_factor, take_a_try
+from .throttles import count_attempt, limits_of_second_factor, refund_attempt
 
 log = logging.getLogger("authentication.second_factor")
 
@@ -88,7 +88,7 @@ def check_code(
     Saves the device that is offered to a user who has none. Raises Throttled.
     """
     limits = limits_of_second_factor(user_id=str(user.pk), address=address)
-    take_a_try(limits)
+    count_attempt(limits)
     with transaction.atomic():
         # Of two uses of one code at once the second waits here, and finds it used.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
@@ -100,7 +100,7 @@ def check_code(
     if not is_good:
         log.warning("A code was refused: user_id=%s", user.pk)
         return None
-    give_the_try_back(limits)
+    refund_attempt(limits)
     if is_new:
         log.info("A second factor was set up: user_id=%s", user.pk)
     return device

@@ -14,11 +14,11 @@ from _tetradx.api.exceptions import refuse_duplicate
 
 from .models import Session, User
 from .throttles import (
-    give_the_try_back,
+    count_attempt,
     known_address_key,
     limits_of_login,
     limits_of_registration,
-    take_a_try,
+    refund_attempt,
 )
 from .tokens import RefreshToken, session_id_in, signed_claims
 
@@ -31,7 +31,7 @@ def register(*, address: str, **fields: Any) -> User:
     """
     if not settings.SELF_REGISTRATION:
         raise PermissionDenied("Registration is closed. Ask your administrator for an account.")
-    take_a_try(limits_of_registration(address=address))
+    count_attempt(limits_of_registration(address=address))
     return create_account(**fields)
 
 
@@ -157,10 +157,10 @@ def is_own_password(*, user: User, password: str, address: str) -> bool:
     Raises Throttled where too many came before.
     """
     limits = limits_of_login(phone_number=user.phone_number, address=address)
-    take_a_try(limits)
+    count_attempt(limits)
     is_right = user.check_password(password)
     if is_right:
-        give_the_try_back(limits)
+        refund_attempt(limits)
     return is_right
 
 

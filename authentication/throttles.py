@@ -104,28 +104,28 @@ def key(*parts: str) -> str:
     return hmac.new(settings.SECRET_KEY.encode(), text, hashlib.sha256).hexdigest()
 
 
-def take_a_try(limits: Limits) -> None:
+def count_attempt(limits: Limits) -> None:
     """Counts it under each limit. Raises Throttled, and counts nothing, where one is reached."""
-    wait_seconds = in_store("take", limits)
+    wait_seconds = in_store("count", limits)
     if wait_seconds > 0:
         raise Throttled(math.ceil(wait_seconds))
 
 
-def give_the_try_back(limits: Limits) -> None:
+def refund_attempt(limits: Limits) -> None:
     """It was no guess: the first limit is forgotten, the others are as before the try."""
-    in_store("give_back", [name for name, _ in limits])
+    in_store("refund", [name for name, _ in limits])
 
 
 class Store(Protocol):
-    def take(self, limits: Limits) -> float:
+    def count(self, limits: Limits) -> float:
         """Seconds to wait; 0 where the try is counted."""
         ...
 
-    def give_back(self, names: list[str]) -> None: ...
+    def refund(self, names: list[str]) -> None: ...
 
 
 class DatabaseStore:
-    def take(self, limits: Limits) -> float:
+    def count(self, limits: Limits) -> float:
         names, rules = zip(*limits, strict=True)
         columns = [list(column) for column in zip(*map(astuple, rules), strict=True)]
         with connection.cursor() as cursor:
@@ -134,13 +134,13 @@ class DatabaseStore:
             )
             return cursor.fetchone()[0]
 
-    def give_back(self, names: list[str]) -> None:
+    def refund(self, names: list[str]) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT authentication_give_a_try_back(%s)", [names])
 
 
 # As authentication_take_a_try of migration 0008. KEYS: names; ARGV: the rules, one after the other.
-TAKE = """
+COUNT = """
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1e6
 local wait, states = 0, {}
@@ -173,7 +173,7 @@ end
 return '0'
 """
 
-GIVE_BACK = """
+REFUND = """
 redis.call('DEL', KEYS[1])
 for i = 2, #KEYS do
     if tonumber(redis.call('HGET', KEYS[i], 'number') or 0) > 0 then
@@ -185,16 +185,16 @@ end
 
 class RedisStore:
     def __init__(self, client: redis.Redis):
-        self.take_script = client.register_script(TAKE)
-        self.give_back_script = client.register_script(GIVE_BACK)
+        self.count_script = client.register_script(COUNT)
+        self.refund_script = client.register_script(REFUND)
 
-    def take(self, limits: Limits) -> float:
+    def count(self, limits: Limits) -> float:
         names = self.named(name for name, _ in limits)
         arguments = [value for _, rule in limits for value in astuple(rule)]
-        return float(self.take_script(keys=names, args=arguments))
+        return float(self.count_script(keys=names, args=arguments))
 
-    def give_back(self, names: list[str]) -> None:
-        self.give_back_script(keys=self.named(names))
+    def refund(self, names: list[str]) -> None:
+        self.refund_script(keys=self.named(names))
 
     @staticmethod
     def named(names: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@ from datetime import timedelta
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from authentication.models import KnownAddress, Session, Try
+from authentication.models import Attempt, KnownAddress, Session
 from medics.models import ReferralRequest
 
 KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
@@ -11,8 +11,8 @@ KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
 
 class Command(BaseCommand):
     help = (
-        "Deletes what has expired: sessions, counts of tries, addresses from which nobody logged in"
-        " for long, and the answers kept for repeated requests. To be run every day; nothing"
+        "Deletes what has expired: sessions, counts of attempts, addresses from which nobody logged"
+        " in for long, and the answers kept for repeated requests. To be run every day; nothing"
         " depends on when."
     )
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         now = timezone.now()
         for expired in (
             Session.objects.past(),
-            Try.objects.filter(expires_at__lt=now),
+            Attempt.objects.filter(expires_at__lt=now),
             KnownAddress.objects.filter(seen_at__lt=now - KNOWN_ADDRESS_LIFETIME),
             ReferralRequest.objects.filter(expires_at__lt=now),
         ):
