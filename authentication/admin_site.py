@@ -98,12 +98,12 @@ class CodeForm(forms.Form):
         self.request = request
 
     def clean_code(self) -> str:
-        """Shows it, which makes it worthless for another time."""
+        """Verifies the code, which uses it up."""
         code = "".join(self.cleaned_data["code"].split())
         if not re.fullmatch("[0-9]{6}", code):
             raise ValidationError("A code has six digits.")
         try:
-            is_good = second_factor.show_code(
+            is_good = second_factor.verify_code(
                 self.request, code=code, address=client_address(self.request.META)
             )
         except Throttled as throttled:
@@ -189,11 +189,13 @@ class AdminSite(admin.AdminSite):
     login_form = LoginForm
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Sends people who have yet to show a code, or to change their password, to the page where
-        they do. Raises BadRequest where an address holds what no column can."""
+        """Redirects users who have yet to enter a code, or to change their password, to that page.
+
+        Raises BadRequest where an address holds what no column can.
+        """
 
         @wraps(view)
-        def first_things_first(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        def view_after_requirements(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
             refuse_nul(request)
             if self.has_permission(request):
                 page = request.resolver_match.url_name
@@ -208,7 +210,7 @@ class AdminSite(admin.AdminSite):
                 # Here, since forms ask the database for what they show only then.
                 return response.render() if hasattr(response, "render") else response
 
-        return super().admin_view(first_things_first, cacheable)
+        return super().admin_view(view_after_requirements, cacheable)
 
     def get_urls(self) -> list[Any]:
         view = self.admin_view(self.second_factor)

@@ -18,16 +18,19 @@ from .throttles import count_attempt, limits_of_second_factor, refund_attempt
 
 log = logging.getLogger("authentication.second_factor")
 
-# In the session: the device whose code was shown, and a secret that no app has proved to have.
-SHOWN, OFFERED = "second_factor", "offered_second_factor"
+# Keys of the session: the device whose code was verified, and a secret that no app has proved to
+# have.
+VERIFIED_DEVICE, OFFERED_KEY = "second_factor", "offered_second_factor"
 
 
 def is_due(request: Any) -> bool:
-    """Whether the session has yet to show a code; once more where its device was reset."""
+    """Tells whether the session has yet to verify a code; again where its device was reset."""
     if not settings.ADMIN_SECOND_FACTOR:
         return False
-    shown = request.session.get(SHOWN)
-    return shown is None or not TOTPDevice.objects.filter(pk=shown, user=request.user).exists()
+    device_id = request.session.get(VERIFIED_DEVICE)
+    if device_id is None:
+        return True
+    return not TOTPDevice.objects.filter(pk=device_id, user=request.user).exists()
 
 
 def device_of(user: Any) -> TOTPDevice | None:
@@ -36,14 +39,14 @@ def device_of(user: Any) -> TOTPDevice | None:
 
 def offered_device(request: Any) -> TOTPDevice:
     """Not saved: one for the app to take on, the same for as long as the session."""
-    key = request.session.setdefault(OFFERED, default_key())
+    key = request.session.setdefault(OFFERED_KEY, default_key())
     return TOTPDevice(user=request.user, key=key)
 
 
-def show_code(request: Any, *, code: str, address: str) -> bool:
-    """Whether the code is good, which the session then remembers.
+def verify_code(request: Any, *, code: str, address: str) -> bool:
+    """Tells whether the code is good, and marks the session as verified where it is.
 
-    Takes on the offered device where the user has none. Raises Throttled, as a login does.
+    Saves the offered device where the user has none. Raises Throttled, as a login does.
     """
     device = check_code(
         user=request.user, code=code, address=address, offered=lambda: offered_device(request)
@@ -51,8 +54,8 @@ def show_code(request: Any, *, code: str, address: str) -> bool:
     if device is None:
         return False
     request.session.cycle_key()
-    request.session[SHOWN] = device.pk
-    request.session.pop(OFFERED, None)
+    request.session[VERIFIED_DEVICE] = device.pk
+    request.session.pop(OFFERED_KEY, None)
     return True
 
 
