@@ -29,7 +29,7 @@ class Question:
 QUESTIONS: list[Question] = []
 
 
-def asked(sql: str) -> Callable[[Families], Families]:
+def database_metric(sql: str) -> Callable[[Families], Families]:
     """Has what the function makes of the statement's rows shown by /metrics.
 
     The statement must cost the same whatever the number of referrals.
@@ -65,7 +65,7 @@ def answers() -> Iterator[Metric]:
         yield from question.families(rows)
 
 
-@asked("""
+@database_metric("""
     SELECT coalesce(state, 'unknown'), count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend'
         AND pid <> pg_backend_pid()
@@ -83,7 +83,7 @@ def connections(rows: list[tuple]) -> Iterator[Metric]:
     yield family
 
 
-@asked("""
+@database_metric("""
     SELECT count(*), current_setting('max_connections')::int
         - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0)

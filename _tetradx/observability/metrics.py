@@ -132,9 +132,9 @@ def exposition(request: HttpRequest) -> HttpResponse:
             status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="metrics"'}
         )
     response = ExportToDjangoView(request)
-    asked_now = CollectorRegistry()
-    asked_now.register(DatabaseCollector())
-    response.content += generate_latest(asked_now)
+    of_this_scrape = CollectorRegistry()
+    of_this_scrape.register(DatabaseCollector())
+    response.content += generate_latest(of_this_scrape)
     return response
 
 
