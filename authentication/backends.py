@@ -32,15 +32,15 @@ class PhoneNumberBackend(ModelBackend):
             return None
         if address is None:
             address = client_address(request.META) if request else ""
-        asked = User.objects.find_for_login(
+        found = User.objects.find_for_login(
             phone_number=username,
             address_key=known_address_key(phone_number=username, address=address),
         )
         limits = limits_of_login(
-            phone_number=username, address=address, is_known=asked.is_at_known_address
+            phone_number=username, address=address, is_known=found.is_at_known_address
         )
         count_attempt(limits)
-        user = asked.user
+        user = found.user
         if user is not None and user.check_password(password) and user.is_active:
             refund_attempt(limits)
             return user
@@ -50,6 +50,6 @@ class PhoneNumberBackend(ModelBackend):
             spend_the_rest(
                 spelling,
                 encoded=user.password if user else None,
-                costliest_older=asked.costliest_older_hash,
+                costliest_older=found.costliest_older_hash,
             )
         return None

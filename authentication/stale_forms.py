@@ -55,10 +55,10 @@ def values_shown(form: forms.ModelForm, formsets: Iterable[forms.BaseModelFormSe
     What a form does not offer is not written by it either, and may change meanwhile.
     """
     row = form.instance
-    shown = [row._meta.label, str(row.pk), values_of(form)]
+    values = [row._meta.label, str(row.pk), values_of(form)]
     for formset in formsets:
-        shown.append(sorted(values_of(each) for each in formset.initial_forms))
-    return sha256(json.dumps(shown).encode()).hexdigest()
+        values.append(sorted(values_of(each) for each in formset.initial_forms))
+    return sha256(json.dumps(values).encode()).hexdigest()
 
 
 def values_of(form: forms.BaseForm) -> str:

@@ -39,13 +39,13 @@ class Logger(GunicornLogger):
             "bytes": resp.sent,
             "address": environ.get("tetradx.address") or environ.get("REMOTE_ADDR"),
         }
-        method, shown_path, *others = fields.items()
-        shown = " ".join(f"{name}={'-' if value is None else value}" for name, value in others)
+        method, quoted_path, *others = fields.items()
+        pairs = " ".join(f"{name}={'-' if value is None else value}" for name, value in others)
         self.access_log.info(
             "%s %s %s",
             method[1],
-            shown_path[1],
-            shown,
+            quoted_path[1],
+            pairs,
             extra={"fields": fields, "request_id": environ.get("tetradx.request_id") or "-"},
         )
 
