@@ -16,7 +16,7 @@ class AddLabTechnicianView(APIView):
     The technician must change the password at the first login.
     """
 
-    permission_classes = IsFacilityAdmin
+    permission_classes = (IsFacilityAdmin,)
     wrong_role_message = "Unauthorized: Only facility admins can add Lab Technicians."
     success_message = "Lab technician added successfully"
 
