@@ -115,7 +115,10 @@ def pre_fork(server, worker):
 
 def post_fork(server, worker):
     if measured:
+        from _tetradx.observability.metrics import count_worker_start
+
         worker_slots.occupy(worker)
+        count_worker_start(worker)
 
 
 def child_exit(server, worker):

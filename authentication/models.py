@@ -1,5 +1,5 @@
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils import timezone
 
+from _tetradx.db.expiry import ExpiringQuerySet
 from _tetradx.db.fields import DerivedCharField, DerivesColumns
 from _tetradx.values.folding import Fold
 from _tetradx.values.names import NameField
@@ -110,9 +111,6 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
         if same.update(password=renewed):
             self.password = renewed
 
-    def natural_key(self) -> tuple[str]:
-        return (self.phone_number,)
-
     def get_short_name(self) -> str:
         return self.full_name
 
@@ -122,15 +120,15 @@ def earliest_open_login() -> datetime:
     return timezone.now() - settings.SESSION_LIFETIME
 
 
-class SessionQuerySet(models.QuerySet["Session"]):
+class SessionQuerySet(ExpiringQuerySet["Session"]):
     def open(self, earliest_login: Any = None) -> "SessionQuerySet":
         return self.filter(ended_at=None, created_at__gt=earliest_login or earliest_open_login())
 
     def end(self) -> int:
         return self.filter(ended_at=None).update(ended_at=timezone.now())
 
-    def past(self) -> "SessionQuerySet":
-        """Those of which no token is good any more."""
+    def expired(self) -> "SessionQuerySet":
+        """Sessions of which no token is valid any more."""
         has_expired = models.Q(expires_at__lt=timezone.now())
         return self.filter(has_expired | models.Q(created_at__lte=earliest_open_login()))
 
@@ -169,6 +167,8 @@ class Attempt(models.Model):
     expires_at = models.DateTimeField(db_index=True)
     next_at = models.DateTimeField()
 
+    objects = ExpiringQuerySet["Attempt"].as_manager()
+
     class Meta:
         # The version before counts in this table too.
         db_table = "authentication_try"
@@ -177,8 +177,17 @@ class Attempt(models.Model):
         return self.name
 
 
+KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
+
+
+class KnownAddressQuerySet(ExpiringQuerySet["KnownAddress"]):
+    def expired(self) -> "KnownAddressQuerySet":
+        """Addresses from which the user has not logged in for KNOWN_ADDRESS_LIFETIME."""
+        return self.filter(seen_at__lt=timezone.now() - KNOWN_ADDRESS_LIFETIME)
+
+
 class KnownAddress(models.Model):
-    """From where a user logged in before: guesses from elsewhere do not keep him out there.
+    """An address from which a user logged in before: guesses from elsewhere do not lock it out.
 
     `authentication.throttles` makes the key, which tells nobody the address.
     """
@@ -186,6 +195,8 @@ class KnownAddress(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses")
     address_key = models.CharField(max_length=64)
     seen_at = models.DateTimeField()
+
+    objects = KnownAddressQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "known addresses"

@@ -2,8 +2,10 @@
 
 import functools
 import os
+import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -80,6 +82,15 @@ def metrics() -> Metrics:
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         worker_slots.use_slot_files()
     return Metrics()
+
+
+def count_worker_start(worker: Any) -> None:
+    """Counts in the slot that the worker occupies. Runs in the worker, after the fork."""
+    registered = metrics()
+    registered.worker_starts.inc()
+    registered.worker_started.set(time.time())
+    registered.worker_threads.set(worker.cfg.threads)
+    registered.workers_configured.set(worker.cfg.workers)
 
 
 @functools.cache

@@ -7,7 +7,6 @@ slot to a successor: the counters go on, and there are never more files than wor
 import glob
 import itertools
 import os
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -46,17 +45,9 @@ def assign(worker: Any, others: Iterable[Any]) -> None:
 
 
 def occupy(worker: Any) -> None:
-    """Starts to count in the slot. Runs in the worker, after the fork."""
+    """Makes the slot this process's own. Runs in the worker, after the fork."""
     global this_slot
     this_slot = worker.slot
-
-    from .metrics import metrics  # which itself needs the slot
-
-    registered = metrics()
-    registered.worker_starts.inc()
-    registered.worker_started.set(time.time())
-    registered.worker_threads.set(worker.cfg.threads)
-    registered.workers_configured.set(worker.cfg.workers)
 
 
 def release(worker: Any) -> None:

@@ -1,12 +1,7 @@
-from datetime import timedelta
-
+from django.apps import apps
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
-from authentication.models import Attempt, KnownAddress, Session
-from medics.models import ReferralRequest
-
-KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
+from _tetradx.db.expiry import ExpiringQuerySet
 
 
 class Command(BaseCommand):
@@ -17,12 +12,8 @@ class Command(BaseCommand):
     )
 
     def handle(self, **_options):
-        now = timezone.now()
-        for expired in (
-            Session.objects.past(),
-            Attempt.objects.filter(expires_at__lt=now),
-            KnownAddress.objects.filter(seen_at__lt=now - KNOWN_ADDRESS_LIFETIME),
-            ReferralRequest.objects.filter(expires_at__lt=now),
-        ):
-            number, _ = expired.delete()
-            self.stdout.write(f"{number} {expired.model._meta.verbose_name_plural}")
+        for model in apps.get_models():
+            rows = model._default_manager.all()
+            if isinstance(rows, ExpiringQuerySet):
+                number, _ = rows.expired().delete()
+                self.stdout.write(f"{number} {model._meta.verbose_name_plural}")

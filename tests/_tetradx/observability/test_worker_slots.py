@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from _tetradx.observability import worker_slots
+from _tetradx.observability.metrics import count_worker_start
 from tests.served import free_port, serving
 
 REQUESTS = 30
@@ -46,7 +47,9 @@ def test_a_worker_says_that_it_is_there(monkeypatch):
     monkeypatch.setattr(worker_slots, "this_slot", worker_slots.this_slot)
     started = REGISTRY.get_sample_value("tetradx_worker_starts_total") or 0
 
-    worker_slots.occupy(SimpleNamespace(slot="7", cfg=SimpleNamespace(workers=2, threads=4)))
+    worker = SimpleNamespace(slot="7", cfg=SimpleNamespace(workers=2, threads=4))
+    worker_slots.occupy(worker)
+    count_worker_start(worker)
 
     assert worker_slots.this_slot == "7"
     assert REGISTRY.get_sample_value("tetradx_worker_starts_total") == started + 1
