@@ -1,12 +1,11 @@
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import BigIntegerField
 from rest_framework import serializers
 
 from _tetradx.values.names import clean_name, validate_name
 from _tetradx.values.numbers import DECIMAL_NUMBER, WHOLE_NUMBER, without_negative_zero
-
-from .converters import BIGINT_MAX
 
 
 class TextField(serializers.CharField):
@@ -40,7 +39,7 @@ class RowIdField(WholeNumberField):
     """The id of a row, as a number or as its string; 400 beyond the column's range."""
 
     def __init__(self, **kwargs):
-        super().__init__(max_value=BIGINT_MAX, min_value=0, **kwargs)
+        super().__init__(max_value=BigIntegerField.MAX_BIGINT, min_value=0, **kwargs)
 
 
 class ShortListField(serializers.ListField):
