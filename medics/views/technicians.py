@@ -7,7 +7,7 @@ from _tetradx.api.schema import refuses
 
 from ..permissions import IsFacilityAdmin
 from ..serializers.technicians import AddedTechnicianSerializer, AddLabTechnicianForm
-from ..services.facilities import add_lab_technician
+from ..services.technicians import add_lab_technician
 
 
 class AddLabTechnicianView(APIView):
