@@ -25,7 +25,7 @@ from _tetradx.http.client_address import client_address
 
 from . import second_factor
 from .passwords import SAME_PASSWORD, is_same_password
-from .services import change_password, is_own_password, note_login
+from .services import change_password, check_own_password, note_login
 
 # What the password alone opens, and what somebody who is due to change it may open.
 OPEN_WITHOUT_CODE = {"second_factor", "logout", "jsi18n"}
@@ -59,7 +59,7 @@ class OwnPasswordForm(AdminPasswordChangeForm):
     def clean_old_password(self) -> str:
         password = self.cleaned_data["old_password"]
         try:
-            is_right = is_own_password(user=self.user, password=password, address=self.address)
+            is_right = check_own_password(user=self.user, password=password, address=self.address)
         except Throttled as throttled:
             raise ValidationError(str(throttled)) from None
         if not is_right:

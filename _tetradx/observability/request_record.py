@@ -23,8 +23,13 @@ class RequestRecord:
     """Kept by the middleware from the request's first moment to its answer."""
 
     __slots__ = (
-        *("request", "thread_id", "started", "is_reported"),
-        *("statement", "statements", "sql_seconds"),
+        "is_reported",
+        "request",
+        "sql_seconds",
+        "started",
+        "statement",
+        "statements",
+        "thread_id",
     )
 
     def __init__(self, request: HttpRequest):
