@@ -8,7 +8,7 @@ from _tetradx.api.converters import RowIdConverter
 
 register_converter(RowIdConverter, "row_id")
 
-# Apart from its script, which the content security policy allows in no page.
+# The page and its script apart: the content security policy allows no inline script.
 docs = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="_tetradx/docs.html")
 
 urlpatterns = [

@@ -13,10 +13,11 @@ from .throttles import count_attempt, known_address_key, limits_of_login, refund
 
 
 class PhoneNumberBackend(ModelBackend):
-    """Checks a phone number in any spelling and a password, for the API and the admin site alike.
+    """Checks a phone number in any spelling and a password, for the API and the admin site.
 
-    Each try is counted before the password is looked at: raises Throttled, at the number or from
-    the address. A refusal costs the same hashes whoever has the number, and if nobody has it.
+    Each attempt is counted before the password is checked. Raises Throttled where too many were
+    made, at the number or from the address. A refusal costs the same hashes whether or not a user
+    has the number.
     """
 
     def authenticate(

@@ -27,7 +27,7 @@ class UserType(models.TextChoices):
 
 
 class PhoneNumberField(models.CharField):
-    """Keeps the number as its user wrote it, cleaned."""
+    """Stores the number as its user wrote it, cleaned."""
 
     default_validators = [validate_phone_number]
 
@@ -95,7 +95,7 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
         super().set_password(None if raw_password is None else as_compared(raw_password))
 
     def check_password(self, raw_password: str) -> bool:
-        """Also hashes it anew where its hash is an old one, unless it was changed meanwhile."""
+        """Checks the password, and renews an old hash of it, unless it was changed meanwhile."""
         compared = as_compared(raw_password)
         for spelling in spellings_to_check(raw_password):
             is_right, is_old = verify_password(spelling, self.password)
@@ -116,7 +116,7 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
 
 
 def earliest_open_login() -> datetime:
-    """Sessions of earlier logins have had their last day."""
+    """The time of login before which every session has reached the end of its lifetime."""
     return timezone.now() - settings.SESSION_LIFETIME
 
 
@@ -134,7 +134,7 @@ class SessionQuerySet(ExpiringQuerySet["Session"]):
 
 
 class Session(models.Model):
-    """One login. Its tokens name it, so that ending it kills them all at once."""
+    """One login. Its tokens name the session, so that ending it revokes them all at once."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
@@ -189,7 +189,7 @@ class KnownAddressQuerySet(ExpiringQuerySet["KnownAddress"]):
 class KnownAddress(models.Model):
     """An address from which a user logged in before: guesses from elsewhere do not lock it out.
 
-    `authentication.throttles` makes the key, which tells nobody the address.
+    `authentication.throttles` makes the key, which does not reveal the address.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses")

@@ -1,7 +1,7 @@
 """A code of an authenticator app beside the password (TOTP, RFC 6238), for the admin site.
 
-An operator without an app is shown a secret at the first login. It waits in the session until the
-app has proved by a code that it has it.
+An operator without an app is shown a secret at the first login. The secret stays in the session
+until a code proves that the app has it.
 """
 
 import logging
@@ -38,7 +38,7 @@ def device_of(user: Any) -> TOTPDevice | None:
 
 
 def offered_device(request: Any) -> TOTPDevice:
-    """Not saved: one for the app to take on, the same for as long as the session."""
+    """An unsaved device for the app to set up, the same for the whole session."""
     key = request.session.setdefault(OFFERED_KEY, default_key())
     return TOTPDevice(user=request.user, key=key)
 
@@ -60,9 +60,9 @@ def verify_code(request: Any, *, code: str, address: str) -> bool:
 
 
 def prove_second_factor(*, user: User, code: str, address: str) -> None:
-    """For a request of the API, whose token the password alone has opened.
+    """Checks the code of a request of the API, whose token only proves the password.
 
-    Raises ValidationError under `otp` where a code is due and missing or not good, and Throttled,
+    Raises ValidationError under `otp` where a required code is missing or not valid, and Throttled,
     as a login does.
     """
     if not settings.ADMIN_SECOND_FACTOR:
@@ -86,19 +86,19 @@ def check_code(
     address: str,
     offered: Callable[[], TOTPDevice | None] = lambda: None,
 ) -> TOTPDevice | None:
-    """The device whose code it is, None where it is not good; a code is good once.
+    """Returns the device of the code; None where the code is not valid. A code is valid once.
 
-    Saves the device that is offered to a user who has none. Raises Throttled.
+    Saves the device that is offered to a user without one. Raises Throttled.
     """
     limits = limits_of_second_factor(user_id=str(user.pk), address=address)
     count_attempt(limits)
     with transaction.atomic():
-        # Of two uses of one code at once the second waits here, and finds it used.
+        # Of two concurrent uses of one code, the second waits here, and then finds the code used.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         device = device_of(user) or offered()
         is_new = device is not None and device.pk is None
         is_good = device is not None and device.verify_token(code)
-        # The library saves a failure, too, and with it a device that nobody has.
+        # The library also saves a failure, and with it the offered device.
         transaction.set_rollback(not is_good)
     if not is_good:
         log.warning("A code was refused: user_id=%s", user.pk)
@@ -110,6 +110,6 @@ def check_code(
 
 
 def forget_device(*, user: User) -> bool:
-    """Ends what its codes opened, at once. False where there was none."""
+    """Deletes the user's device, which also ends its sessions. False where there was none."""
     number, _ = TOTPDevice.objects.filter(user=user).delete()
     return number > 0

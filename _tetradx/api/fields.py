@@ -9,10 +9,10 @@ from _tetradx.values.numbers import DECIMAL_NUMBER, WHOLE_NUMBER, without_negati
 
 
 class TextField(serializers.CharField):
-    """Text; of JSON's numbers the integers alone, as their digits.
+    """Text. Of JSON's numbers it only accepts integers, as their digits.
 
-    A spreadsheet writes 209000111.0 for a phone number, which would have a digit more, and a number
-    of twenty digits was rounded when it was read.
+    A spreadsheet writes a phone number as 209000111.0, which would get another digit; and a float
+    of twenty digits was rounded when it was parsed.
     """
 
     def to_internal_value(self, data: Any) -> str:
@@ -43,7 +43,7 @@ class RowIdField(WholeNumberField):
 
 
 class ShortListField(serializers.ListField):
-    """Refuses a list that is too long before it looks at the items, which could take minutes."""
+    """Refuses a list that is too long before it validates the items, which could take minutes."""
 
     def to_internal_value(self, data):
         if isinstance(data, list) and len(data) > self.max_length:
@@ -52,7 +52,7 @@ class ShortListField(serializers.ListField):
 
 
 class NameField(TextField):
-    """A name or an identifier, as it is kept; 400 where nobody could see it."""
+    """A name or an identifier, cleaned; 400 where it is invisible."""
 
     def __init__(self, **kwargs):
         super().__init__(**{"max_length": 255, **kwargs})

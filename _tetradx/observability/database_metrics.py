@@ -1,4 +1,4 @@
-"""Metrics that the database is asked for, anew at each scrape."""
+"""Metrics that are read from the database at each scrape."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -30,9 +30,9 @@ QUESTIONS: list[Question] = []
 
 
 def database_metric(sql: str) -> Callable[[Families], Families]:
-    """Has what the function makes of the statement's rows shown by /metrics.
+    """Decorates a function that makes metrics of the statement's rows, for /metrics.
 
-    The statement must cost the same whatever the number of referrals.
+    The cost of the statement must not grow with the number of referrals.
     """
 
     def ask(families: Families) -> Families:
