@@ -48,9 +48,10 @@ test: setup ## Run every test with coverage, or those that ARGS="-k word" names
 	@exec $(ON_DATABASE) -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: export ENVIRONMENT := test
-check: setup ## Lint, types, image, migrations and their locks, production settings, API schema
+check: setup ## Lint, imports, types, image, migrations and their locks, production settings, API schema
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
+	.venv/bin/lint-imports --no-cache --no-logo
 	$(ON_DATABASE) -m mypy
 	.venv/bin/hadolint Dockerfile
 	$(CHECK).pins --offline

@@ -1,6 +1,6 @@
 """How gunicorn serves: `python -m gunicorn -c gunicorn_config.py _tetradx.wsgi`.
 
-Each value with its reason; what differs from one machine to another can be set by a variable.
+Each value has its reason beside it; what differs between machines is set by a variable.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from _tetradx.serving.cgroup import memory_bytes, processors
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
 
 MIB = 1024 * 1024
-# What the master and the shared code take, and a worker at its peak (docs/performance.md).
+# The memory of the master with the shared code, and of a worker at its peak (docs/performance.md).
 MASTER_BYTES, WORKER_BYTES = 150 * MIB, 120 * MIB
 
 
 def workers_by_default() -> int:
-    """Two per processor that this container may use and one, as far as its memory reaches.
+    """Two workers per processor of this container and one more, as far as its memory reaches.
 
-    While one waits for the database another one works.
+    While one worker waits for the database another one works.
     """
     by_processors = 2 * processors() + 1
     limit = memory_bytes()
@@ -40,10 +40,10 @@ if address := os.environ.get("METRICS_ADDRESS"):
     bind.append(address)
 
 workers = int(os.environ.get("GUNICORN_WORKERS") or workers_by_default())
-# Measured against the others in docs/performance.md. Only threaded workers keep a client's
+# Measured against the other classes in docs/performance.md. Only threaded workers keep a client's
 # connection alive.
 worker_class = os.environ.get(
-    "GUNICORN_WORKER_CLASS", "_tetradx.serving.gunicorn_workers.PatientWorker"
+    "GUNICORN_WORKER_CLASS", "_tetradx.serving.gunicorn_workers.BufferingWorker"
 )
 threads = int(os.environ.get("GUNICORN_THREADS", 4))
 
@@ -54,19 +54,19 @@ preload_app = True
 # database's own statement timeout and above REQUEST_DEADLINE_SECONDS, so that a slow request is
 # ended, or at least explained, before.
 timeout = int(os.environ.get("GUNICORN_TIMEOUT_S", 120))
-# What a stopping worker has to answer the requests in hand: as long as a statement may take.
+# The time that a stopping worker has to answer its open requests: as long as a statement may take.
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT_S", 30))
 # Long enough for a client that types a search, short enough that idle phones hold nothing.
 keepalive = int(os.environ.get("GUNICORN_KEEPALIVE_S", 5))
 
-# Workers are replaced now and then, not all at once, so that no leak can grow for ever.
+# Workers are replaced now and then, not all at once, so that no memory leak can grow for ever.
 max_requests = int(os.environ.get("GUNICORN_MAX_REQUESTS", 1000))
 max_requests_jitter = max_requests // 10
 
 # Heartbeats are files that must never wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
-# Nobody controls this server but by signals.
+# This server is only controlled by signals.
 control_socket_disable = True
 
 # Each worker keeps its metrics in files, which must never wait for a disk either.
@@ -82,10 +82,10 @@ limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
 
-# Says of itself what is no news; gunicorn's name is no setting.
+# Hides gunicorn's name and version in the `Server` header; gunicorn has no setting for it.
 wsgi.SERVER = "tetradx"
 
-# No client, nor proxy, decides by a header where the application is mounted.
+# Neither a client nor a proxy decides by a header where the application is mounted.
 forwarder_headers = ""
 
 # Whose X-Forwarded-* headers are believed; settings.TRUSTED_PROXIES are the same.
@@ -99,33 +99,36 @@ loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")
 
 
 def on_starting(server):
-    """Once, in the master, before there are workers."""
+    """Runs once, in the master, before there are workers."""
     from _tetradx.db.startup_checks import warn_of_rights, warn_of_too_few
 
     warn_of_too_few(wanted=server.cfg.workers * server.cfg.threads)
     warn_of_rights()
     if measured:
-        worker_slots.empty()
+        worker_slots.clear()
 
 
 def pre_fork(server, worker):
     if measured:
-        worker_slots.give(worker, server.WORKERS.values())
+        worker_slots.assign(worker, server.WORKERS.values())
 
 
 def post_fork(server, worker):
     if measured:
-        worker_slots.enter(worker)
+        from _tetradx.observability.metrics import count_worker_start
+
+        worker_slots.occupy(worker)
+        count_worker_start(worker)
 
 
 def child_exit(server, worker):
     if measured:
-        worker_slots.leave(worker)
+        worker_slots.release(worker)
 
 
 def on_exit(server):
     if measured:
-        worker_slots.close()
+        worker_slots.remove()
 
 
 def post_worker_init(worker):
@@ -144,19 +147,19 @@ def worker_abort(worker):
 
 
 def leave_ctrl_c_to_the_master():
-    """Ctrl-C reaches the whole process group, and the master tells its workers to stop.
+    """Ignores Ctrl-C, which reaches the whole process group: the master tells its workers to stop.
 
-    One that had heard of it twice could be interrupted while it woke its idle threads, and then
-    wait for them until it was killed.
+    A worker that got the signal twice could be interrupted while it wakes its idle threads, and
+    then wait for them until it is killed.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def keep_large_blocks_out_of_the_heap():
-    """Gives the 19 MiB that hashing a password takes back to the system each time.
+    """Returns the 19 MiB that hashing a password takes to the system each time.
 
-    Left to itself, glibc takes the first such block as a sign to keep the next ones, one for each
-    thread (mallopt(3), M_MMAP_THRESHOLD).
+    By default glibc raises its threshold after the first such block, and keeps the next ones, one
+    for each thread (mallopt(3), M_MMAP_THRESHOLD).
     """
     m_mmap_threshold = -3
     with contextlib.suppress(AttributeError, OSError):

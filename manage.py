@@ -24,7 +24,7 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
     try:
-        # Django itself would go on without, and fail later.
+        # Django itself would continue without settings, and fail later.
         settings.INSTALLED_APPS  # noqa: B018
     except ImproperlyConfigured as error:
         sys.exit(f"manage.py: {str(error).rstrip('.')}. {WHAT_TO_DO}")

@@ -39,12 +39,12 @@ if PRODUCTION and env.bool("DEBUG", default=False):
 
 
 def listed(name: str) -> list[str]:
-    """The values of NAME by comma."""
+    """Returns the comma-separated values of NAME."""
     return [value.strip() for value in env.str(name, default="").split(",") if value.strip()]
 
 
 def origins(name: str) -> list[str]:
-    """The origins in NAME, each by its own name: a wildcard lets in whom nobody thought of."""
+    """Returns the origins in NAME. Wildcards are refused: they let in unforeseen origins."""
     values = listed(name)
     for value in values:
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d+)?", value):
@@ -55,12 +55,12 @@ def origins(name: str) -> list[str]:
 
 
 def kept_secret(name: str) -> str:
-    """The secret NAME: from the environment, else (never in production) one generated into var/."""
+    """Returns the secret NAME from the environment, else (never in production) from var/."""
     if PRODUCTION or env.str(name, default=""):
         secret = env.str(name)
         if len(secret) < 50:
             raise ImproperlyConfigured(f"{name} is too short: it needs 50 characters or more.")
-        # As Django's own check has it (security.W009), which stops no start.
+        # The rule of Django's own check (security.W009), which does not stop the start.
         if PRODUCTION and (len(set(secret)) < 5 or secret.startswith("django-insecure-")):
             raise ImproperlyConfigured(f"{name} can be guessed: generate one, as make env does.")
         return secret
@@ -93,7 +93,7 @@ if PRODUCTION:
 else:
     ALLOWED_HOSTS = LOOPBACK_HOSTS + listed("ALLOWED_HOSTS")
     host = env.str("HOST", default="127.0.0.1")
-    # Whoever lets a demo listen on every address wants it to be reached by any of them.
+    # A demo that listens on every address should be reachable by any of them.
     ALLOWED_HOSTS.append("*" if host in {"0.0.0.0", "::"} else host)  # noqa: S104
 
 INSTALLED_APPS = [
@@ -143,10 +143,10 @@ if ENVIRONMENT == "test":
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(3, "debug_toolbar.middleware.DebugToolbarMiddleware")
-    # Outside of the toolbar, which has a Server-Timing of its own.
+    # Outside of the toolbar, which sets a Server-Timing header of its own.
     MIDDLEWARE.insert(3, "_tetradx.http.middleware.DevelopmentMiddleware")
     INTERNAL_IPS = ["127.0.0.1", "::1"]
-    # So that the page of the API's documentation shows the SQL of what it fetched.
+    # So that the page of the API's documentation shows the SQL of the requests that it makes.
     DEBUG_TOOLBAR_CONFIG = {"UPDATE_ON_FETCH": True}
 
 ROOT_URLCONF = "_tetradx.urls"
@@ -174,13 +174,13 @@ TEMPLATES = [
 def database() -> dict:
     """DATABASE_URL, or the predecessor's five variables."""
     if url := env.str("DATABASE_URL", default=""):
-        # Asked first: the parser prints what it cannot read, password and all.
+        # Checked first: the parser prints a URL that it cannot read, with its password.
         if not url.startswith(("postgres://", "postgresql://")):
             raise ImproperlyConfigured(
                 "DATABASE_URL is not of the form postgres://user:password@host:5432/name."
             )
         config = env.db("DATABASE_URL")
-        # A socket's folder stands percent-encoded in the host's place, as libpq has it.
+        # In place of the host there may be a socket's folder, percent-encoded, as in libpq.
         return {**config, "HOST": unquote(config["HOST"])}
     if env.str("DB_NAME", default=""):
         return {
@@ -198,23 +198,23 @@ DB_POOLING = env.str("DB_POOLING", default="")
 if DB_POOLING not in {"", "transaction"}:
     raise ImproperlyConfigured(f"DB_POOLING is {DB_POOLING!r}; it can be transaction, or empty.")
 
-# What each session of the database is told. Times are in milliseconds, 0 is none.
+# The settings of each database session. Times are in milliseconds, 0 means no limit.
 DB_SESSION_SETTINGS: dict[str, int | str] = {
     "statement_timeout": env.int("DB_STATEMENT_TIMEOUT_MS", default=30_000),
     "lock_timeout": env.int("DB_LOCK_TIMEOUT_MS", default=10_000),
     "idle_in_transaction_session_timeout": env.int("DB_IDLE_IN_TRANSACTION_MS", default=60_000),
-    # The planner takes a search for costlier than it is, and would have it compiled for hundreds
-    # of milliseconds to save a few.
+    # The planner overestimates the cost of a search, and would compile it for hundreds of
+    # milliseconds to save a few.
     "jit": "off",
 }
-# What the database has not answered by then it will not: it should have ended the statement long
-# before, a wait for one of PgBouncer's sessions included.
+# After this long the database is considered frozen: it should have cancelled the statement itself
+# by then, even after waiting for a PgBouncer session.
 DB_UNANSWERED_SECONDS = int(DB_SESSION_SETTINGS["statement_timeout"]) / 1000 + 15
 if not DB_SESSION_SETTINGS["statement_timeout"]:
     DB_UNANSWERED_SECONDS = math.inf
 DATABASES = {"default": database()}
 DATABASES["default"].update(
-    # A connection is kept for ten minutes, and asked whether it lives before a request uses it.
+    # A connection is kept for ten minutes, and checked before a request uses it.
     CONN_MAX_AGE=env.int("CONN_MAX_AGE", default=600),
     CONN_HEALTH_CHECKS=True,
 )
@@ -222,7 +222,7 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=env.int("DB_CONNECT_TIMEOUT_S", default=10),
     connection_factory=Connection,
     cursor_factory=Cursor,
-    # Where the database's machine has vanished, a wait for it ends within half a minute.
+    # A wait for a database whose machine has vanished ends within half a minute.
     keepalives_idle=10,
     keepalives_interval=5,
     keepalives_count=3,
@@ -230,8 +230,9 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     application_name=env.str("DB_APPLICATION_NAME", default="tetradx"),
 )
 if DB_POOLING:
-    # The next transaction may get another of the pool's sessions. So a cursor must not outlive its
-    # own, and a session's settings are the role's (set_session_defaults): docs/pgbouncer.md.
+    # The next transaction may get another session of the pool. So a cursor must not outlive its
+    # transaction, and the session's settings belong to the role (set_session_defaults):
+    # docs/pgbouncer.md.
     DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 else:
     DATABASES["default"]["OPTIONS"]["options"] = " ".join(
@@ -239,11 +240,11 @@ else:
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# What manage.py import_predecessor reads, and nothing else does.
+# Only manage.py import_predecessor reads this.
 PREDECESSOR_DATABASE_URL = env.str("PREDECESSOR_DATABASE_URL", default="")
 
 REDIS_URL = env.str("REDIS_URL", default="")
-# One that is away must not hold up the requests that could do without it.
+# A Redis that is away must not delay the requests that can do without it.
 REDIS_TIMEOUTS = {"socket_connect_timeout": 1, "socket_timeout": 1}
 CACHES: dict = {
     "default": {
@@ -256,7 +257,7 @@ if REDIS_URL:
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": {**REDIS_TIMEOUTS, "serializer": "_tetradx.cache.serializer.JSONSerializer"},
-        # 1 was pickled.
+        # Version 1 was pickled.
         "VERSION": 2,
     }
 CACHES["default"]["KEY_PREFIX"] = "tetradx"
@@ -271,7 +272,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "authentication.password_validation.CharacterKindsValidator"},
     {"NAME": "authentication.password_validation.CommonPasswordValidator"},
 ]
-# The first hashes; whoever logs in with a hash of another gets a new one.
+# The first one hashes; a user who logs in with an older hash gets a new one.
 PASSWORD_HASHERS = [
     "authentication.hashers.OneAtATimeArgon2Hasher",
     "authentication.hashers.OneAtATimePBKDF2Hasher",
@@ -282,10 +283,10 @@ if ENVIRONMENT == "test":
 # Whether operators show a code of an authenticator app at the admin site, beside the password.
 ADMIN_SECOND_FACTOR = env.bool("ADMIN_SECOND_FACTOR", default=PRODUCTION)
 OTP_TOTP_ISSUER = "tetraDX"
-# authentication.throttles counts guesses; the library's own count would lock the owner out.
+# authentication.throttles limits guesses; the library's own limit would lock the owner out.
 OTP_TOTP_THROTTLE_FACTOR = 0
 
-# Whether practitioners may make themselves an account.
+# Whether practitioners may register by themselves.
 SELF_REGISTRATION = env.bool("SELF_REGISTRATION", default=True)
 
 
@@ -296,13 +297,13 @@ def limit(name: str, default: int) -> int:
     return number
 
 
-# Beyond these a client is told 429. Of one account, in its first day and then:
+# Beyond these rate limits a client gets a 429. Those of one account, in its first day and later:
 NEW_ACCOUNT_REFERRALS_PER_HOUR = limit("NEW_ACCOUNT_REFERRALS_PER_HOUR", 60)
 NEW_ACCOUNT_REFERRALS_PER_DAY = limit("NEW_ACCOUNT_REFERRALS_PER_DAY", 300)
 REFERRALS_PER_HOUR = limit("REFERRALS_PER_HOUR", 300)
 REFERRALS_PER_DAY = limit("REFERRALS_PER_DAY", 2_000)
 TECHNICIANS_PER_HOUR = limit("TECHNICIANS_PER_HOUR", 100)
-# Of one referral, its tests included.
+# The limit of one referral, its tests included.
 STATUS_CHANGES_PER_HOUR = limit("STATUS_CHANGES_PER_HOUR", 60)
 
 # The region whose numbers may be written without a country code (ISO 3166-1).
@@ -320,12 +321,12 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["_tetradx.api.parsers.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "_tetradx.api.negotiation.ContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "_tetradx.api.schema.EnvelopeSchema",
-    # OPTIONS is the CORS middleware's; nobody asks for DRF's description of a route.
+    # The CORS middleware answers OPTIONS; nobody needs DRF's description of a route.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "_tetradx.api.error_handlers.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    # As the lists' SQL writes times, too.
+    # The lists' SQL writes times in the same format.
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "COERCE_DECIMAL_TO_STRING": False,
     "URL_FORMAT_OVERRIDE": None,
@@ -340,7 +341,7 @@ SIMPLE_JWT = {
     "AUTH_TOKEN_CLASSES": ["authentication.tokens.AccessToken"],
 }
 
-# However often its tokens are renewed, a session ends so long after its login.
+# A session ends so long after its login, however often its tokens are renewed.
 SESSION_DAYS = env.int("SESSION_DAYS", default=7)
 if SESSION_DAYS < 1:
     raise ImproperlyConfigured("SESSION_DAYS is less than 1: nobody could stay logged in.")
@@ -365,7 +366,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True},
 }
 
-# /metrics exists where one of these is set: it asks for the token, and is at the address alone.
+# /metrics exists where one of these is set: it requires the token, and is only at the address.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
     raise ImproperlyConfigured("METRICS_TOKEN is too short: it needs 20 characters or more.")
@@ -400,9 +401,9 @@ CORS_EXPOSE_HEADERS = [
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=1024 * 1024)
 
-# An operator shows password and code anew each working day.
+# An operator enters password and code again each working day.
 SESSION_COOKIE_AGE = 12 * 3600
-# No script reads it: forms carry the token.
+# Scripts need not read the cookie: forms carry the token.
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "_tetradx.api.error_handlers.csrf_failure"
 
@@ -410,8 +411,8 @@ if PRODUCTION:
     SERVED_OVER_HTTPS = env.bool("SERVED_OVER_HTTPS", default=True)
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=SERVED_OVER_HTTPS)
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
-    # Whether the domain's other hosts are served over HTTPS, too, its owner alone knows: so the
-    # check of a deployment says nothing where these are off.
+    # Only the domain's owner knows whether its other hosts are served over HTTPS, too: so the check
+    # of a deployment does not warn where these are off.
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
     SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -434,9 +435,9 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 WHITENOISE_USE_FINDERS = DEBUG
-# Otherwise each test client would look through all collected files anew.
+# Otherwise each test client would scan all collected files again.
 WHITENOISE_AUTOREFRESH = DEBUG or ENVIRONMENT == "test"
-# The image holds each file once; elsewhere the next collectstatic would have to copy all anew.
+# The image holds each file once; elsewhere the next collectstatic would have to copy all again.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -447,13 +448,13 @@ STORAGES = {
     },
 }
 
-# Requests that the log warns of: slower than this, or with so many statements.
+# A warning is logged for a request that is slower than this, or has so many statements.
 SLOW_REQUEST_MS = env.int("SLOW_REQUEST_MS", default=1000)
 MANY_QUERIES = env.int("MANY_QUERIES", default=30)
-# A request that has run for so long is reported while it still hangs.
+# A request that has run for so long is logged while it still hangs.
 REQUEST_DEADLINE_SECONDS = env.float("REQUEST_DEADLINE_SECONDS", default=60)
 
-# Proxies, as addresses or networks, whose word on the client's address is taken.
+# The addresses or networks of the proxies whose X-Forwarded-For is trusted.
 TRUSTED_PROXIES = listed("FORWARDED_ALLOW_IPS") or ["127.0.0.1", "::1"]
 if "*" in TRUSTED_PROXIES:
     raise ImproperlyConfigured(
@@ -468,7 +469,7 @@ LOG_FORMATTERS = {
 if LOG_FORMAT not in LOG_FORMATTERS:
     raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it is text or json.")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-# Who read which patient's data. The file is opened at the start, which fails where it cannot be.
+# The log of who read which patient's data. The service only starts where it can open the file.
 PATIENT_ACCESS_LOG = env.str("PATIENT_ACCESS_LOG", default="")
 PATIENT_ACCESS_HANDLER = (
     {"class": "logging.handlers.WatchedFileHandler", "filename": PATIENT_ACCESS_LOG}
@@ -493,18 +494,18 @@ LOGGING = {
             "propagate": False,
             "level": env.str("DJANGO_LOG_LEVEL", default="INFO").upper(),
         },
-        # It warns of every HEAD that Django answers, whose body the server is to leave out.
+        # This logger warns of every HEAD that Django answers, whose body gunicorn has to drop.
         "gunicorn.http.wsgi": {"level": "ERROR"},
-        # runserver's lines, which hold the query; tetradx.requests has one for each request.
+        # runserver's lines hold the query; tetradx.requests logs a line for each request.
         "django.server": {"handlers": ["console"], "propagate": False, "level": "ERROR"},
-        # It would print the values, patients' data among them; tetradx.sql prints none.
+        # This logger would print the values, patients' data among them; tetradx.sql prints none.
         "django.db.backends": {"level": "INFO"},
         "tetradx.sql": {"level": env.str("DB_LOG_LEVEL", default="INFO").upper()},
         **{
             name: {"level": level.upper()}
             for name, _, level in (pair.partition("=") for pair in listed("LOG_LEVELS"))
         },
-        # Whatever the levels of the others.
+        # Logged whatever the levels of the others.
         "tetradx.access": {"handlers": ["patient_access"], "propagate": False, "level": "INFO"},
     },
 }

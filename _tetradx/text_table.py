@@ -2,7 +2,7 @@ from collections.abc import Iterable, Sequence
 
 
 def in_columns(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows under their heads, for a terminal; numbers to the right, None as nothing."""
+    """Formats rows under their heads for a terminal; numbers are right-aligned, None is blank."""
     cells = [["" if value is None else str(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     numeric = [all(is_number(row[at]) for row in cells) for at in range(len(heads))]

@@ -4,12 +4,11 @@ from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from _tetradx.api.converters import ReferralIdConverter, RowIdConverter
+from _tetradx.api.converters import RowIdConverter
 
 register_converter(RowIdConverter, "row_id")
-register_converter(ReferralIdConverter, "referral_id")
 
-# Apart from its script, which the content security policy allows in no page.
+# The page and its script apart: the content security policy allows no inline script.
 docs = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="_tetradx/docs.html")
 
 urlpatterns = [

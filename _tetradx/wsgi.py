@@ -10,10 +10,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "_tetradx.settings")
 
 
 class Request(WSGIRequest):
-    """Takes no harm from a Content-Type, which Django reads before anybody can answer for it.
+    """Survives a malformed Content-Type, which Django parses before any error handler runs.
 
-    A charset is ignored, since JSON is UTF-8 (RFC 8259, 8.1); what cannot be read is no type at
-    all, and refused as such.
+    A charset is ignored, since JSON is UTF-8 (RFC 8259, 8.1). A header that cannot be parsed counts
+    as missing, and is refused as such.
     """
 
     def _set_content_type_params(self, meta):
@@ -29,5 +29,5 @@ class Request(WSGIRequest):
 application = get_wsgi_application()
 application.request_class = Request
 
-# Read before the fork, so that no worker has to.
+# Read before the fork, so that the workers need not read them.
 leaf_migrations()

@@ -1,5 +1,7 @@
-"""Accounts and sessions. `medics.admin.staff` registers the users, whom it adds where they work
-to, and the groups."""
+"""The admin site's classes for accounts and sessions.
+
+`medics.admin.staff` registers the users, to whom it adds their place of work, and the groups.
+"""
 
 import re
 from datetime import datetime
@@ -34,7 +36,7 @@ from .stale_forms import SEEN, SeenField, read_token, token_of, values_shown
 
 
 class PhoneSearchAdmin(admin.ModelAdmin):
-    """Searches the phone number, too: the whole of it in any spelling, or a part."""
+    """Also searches the phone number: the whole number in any spelling, or a part of it."""
 
     search_help_text = "A name, or a phone number in any spelling."
     phone_number_path = "phone_number"
@@ -53,7 +55,7 @@ class PhoneSearchAdmin(admin.ModelAdmin):
 
 
 class ReadOnlyMixin:
-    """Nothing is added, changed or deleted, by superusers neither."""
+    """Lets nobody add, change or delete rows, not even superusers."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -66,10 +68,10 @@ class ReadOnlyMixin:
 
 
 class ConflictAdmin(admin.ModelAdmin):
-    """The base of every model admin that changes rows: it undoes nothing that others did.
+    """The base of every model admin that changes rows: it never overwrites another user's change.
 
-    A form that shows what is no longer so is refused, with what was typed still in it. What only
-    the database can see between the look and the save is a message that one can read.
+    A form that shows outdated values is refused, with the typed values still in it. A conflict that
+    only the database sees, between the check and the save, becomes a message to the user.
     """
 
     change_form_template: ClassVar[Any] = "admin/change_form_with_token.html"
@@ -84,7 +86,7 @@ class ConflictAdmin(admin.ModelAdmin):
             return redirect(request.get_full_path())
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        """Locks what is to be saved before it is read, since all of its columns are written."""
+        """Locks a row before it is read for saving, since all of its columns are written."""
         row = super().get_object(request, object_id, from_field)
         if row is None or request.method != "POST" or not connection.in_atomic_block:
             return row
@@ -158,24 +160,24 @@ class ConflictAdmin(admin.ModelAdmin):
         )
 
     def latest_change(self, rows: dict[type[Model], list[Any]], *, since: datetime) -> str:
-        """By whom and when one of these was changed, as far as it is known."""
+        """Says by whom and when one of these rows was changed, as far as it is known."""
         return "since you opened it"
 
 
 def lock(model: type[Model], **which: Any) -> list[Any]:
-    """The keys of the rows, which nobody else can change until this transaction ends."""
+    """Locks the rows until this transaction ends, and returns their keys."""
     rows = model._base_manager.filter(**which).order_by("pk")
     return list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def changes_rows(inline: Any, request: HttpRequest, parent: Any) -> bool:
-    """Whether there is something for others to undo: a row that is only added undoes nothing."""
+    """Tells whether the inline can overwrite a change; an added row overwrites nothing."""
     may_change = inline.has_change_permission(request, parent)
     return may_change or inline.has_delete_permission(request, parent)
 
 
 class PhoneNumberField(forms.CharField):
-    """Takes a number with separators that would not fit into the column."""
+    """Accepts a number whose separators would not fit into the column."""
 
     default_validators = [validate_phone_number]
 
@@ -197,7 +199,7 @@ class AccountForm(forms.ModelForm):
 
 
 class AddUserForm(AccountForm, BaseUserCreationForm):
-    # The model's default would make practitioners of technicians.
+    # With the model's default, technicians would become practitioners by mistake.
     user_type = forms.ChoiceField(choices=[("", "---------"), *UserType.choices])
 
     class Meta:
@@ -223,7 +225,7 @@ class ChangeUserForm(AccountForm, UserChangeForm):
 
 
 class NewPasswordForm(AdminPasswordChangeForm):
-    """Gives somebody else a password, which they must change."""
+    """Gives another user a password, which that user must change."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -248,7 +250,7 @@ class NewPasswordForm(AdminPasswordChangeForm):
 
 
 class UserAdmin(ConflictAdmin, PhoneSearchAdmin, DjangoUserAdmin):
-    """Accounts; operators who are no superusers can neither make nor change an operator's."""
+    """Accounts. Only superusers can create or change the account of an operator."""
 
     form = ChangeUserForm
     add_form = AddUserForm
@@ -301,7 +303,7 @@ class UserAdmin(ConflictAdmin, PhoneSearchAdmin, DjangoUserAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if obj is not None and (obj.is_staff or obj.is_superuser) and not request.user.is_superuser:
-            # A new password or phone number would be a way into the other's role.
+            # By a new password or phone number the operator could take over the other's role.
             return False
         return super().has_change_permission(request, obj)
 
@@ -314,7 +316,7 @@ class UserAdmin(ConflictAdmin, PhoneSearchAdmin, DjangoUserAdmin):
         return super().user_change_password(request, id, form_url)
 
     def response_add(self, request: HttpRequest, obj: User, post_url_continue: Any = None) -> Any:
-        # Django's would go on to the change form, as if there were more to say.
+        # Django's own UserAdmin would continue with the change form.
         return admin.ModelAdmin.response_add(self, request, obj, post_url_continue)
 
 

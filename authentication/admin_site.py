@@ -25,13 +25,13 @@ from _tetradx.http.client_address import client_address
 
 from . import second_factor
 from .passwords import SAME_PASSWORD, is_same_password
-from .services import change_password, is_own_password, note_login
+from .services import change_password, check_own_password, note_login
 
-# What the password alone opens, and what somebody who is due to change it may open.
+# The pages that need no code, and those that are open to a user who has to change the password.
 OPEN_WITHOUT_CODE = {"second_factor", "logout", "jsi18n"}
 OPEN_UNTIL_CHANGED = {*OPEN_WITHOUT_CODE, "password_change"}
 
-# Room for separators: Django would allow no more characters than the column has.
+# Room for separators: Django would only allow as many characters as the column has.
 MAX_SPELLING_LENGTH = 40
 
 
@@ -59,7 +59,7 @@ class OwnPasswordForm(AdminPasswordChangeForm):
     def clean_old_password(self) -> str:
         password = self.cleaned_data["old_password"]
         try:
-            is_right = is_own_password(user=self.user, password=password, address=self.address)
+            is_right = check_own_password(user=self.user, password=password, address=self.address)
         except Throttled as throttled:
             raise ValidationError(str(throttled)) from None
         if not is_right:
@@ -98,12 +98,12 @@ class CodeForm(forms.Form):
         self.request = request
 
     def clean_code(self) -> str:
-        """Shows it, which makes it worthless for another time."""
+        """Verifies the code, which uses it up."""
         code = "".join(self.cleaned_data["code"].split())
         if not re.fullmatch("[0-9]{6}", code):
             raise ValidationError("A code has six digits.")
         try:
-            is_good = second_factor.show_code(
+            is_good = second_factor.verify_code(
                 self.request, code=code, address=client_address(self.request.META)
             )
         except Throttled as throttled:
@@ -114,7 +114,7 @@ class CodeForm(forms.Form):
 
 
 class SecondFactorView(RedirectURLMixin, FormView):
-    """Asks for a code; offers the key to make codes of to an operator who has none."""
+    """Asks for a code; shows an operator without an app the key to set one up."""
 
     form_class = CodeForm
     template_name = "admin/second_factor.html"
@@ -140,8 +140,11 @@ class SecondFactorView(RedirectURLMixin, FormView):
 
 
 class AutocompleteView(AutocompleteJsonView):
-    """A model admin may say in `autocomplete_label(row)` what distinguishes rows of one name, and
-    is told in `rows_shown(request, rows)` which are shown."""
+    """Autocompletes with two hooks of a model admin.
+
+    `autocomplete_label(row)` distinguishes rows of one name; `rows_shown(request, rows)` is called
+    with the rows of the answer.
+    """
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -155,9 +158,9 @@ class AutocompleteView(AutocompleteJsonView):
 
 
 def refuse_nul(request: HttpRequest) -> None:
-    """Raises BadRequest where the address holds what PostgreSQL's text has no place for.
+    """Raises BadRequest where the URL holds a NUL, which PostgreSQL's text cannot store.
 
-    In a form it is the field's error.
+    In a form a NUL is the field's error.
     """
     values = [value for name in request.GET for value in (name, *request.GET.getlist(name))]
     if any("\0" in text for text in (request.path, *values)):
@@ -166,10 +169,10 @@ def refuse_nul(request: HttpRequest) -> None:
 
 @contextmanager
 def bad_values_are_bad_requests() -> Iterator[None]:
-    """What a column cannot take (a word for a number, an offset of a day) is the sender's fault.
+    """Turns errors of values that a column cannot store into BadRequest.
 
-    Django's admin hands the values of an address, and the rows ticked in a list, to the ORM as they
-    came. A ValueError that is not the ORM's is a fault of ours.
+    Django's admin passes the values of a URL, and the rows ticked in a list, to the ORM unchecked.
+    A ValueError that does not come from the ORM is a bug, and raised on.
     """
     try:
         yield
@@ -190,11 +193,13 @@ class AdminSite(admin.AdminSite):
     login_form = LoginForm
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Sends people who have yet to show a code, or to change their password, to the page where
-        they do. Raises BadRequest where an address holds what no column can."""
+        """Redirects users who have yet to enter a code, or to change their password, to that page.
+
+        Raises BadRequest where the URL holds a value that no column can store.
+        """
 
         @wraps(view)
-        def first_things_first(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        def view_after_requirements(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
             refuse_nul(request)
             if self.has_permission(request):
                 page = request.resolver_match.url_name
@@ -206,10 +211,10 @@ class AdminSite(admin.AdminSite):
                     return redirect("admin:password_change")
             with bad_values_are_bad_requests():
                 response = view(request, *args, **kwargs)
-                # Here, since forms ask the database for what they show only then.
+                # Rendered inside the context: only then do forms query what they show.
                 return response.render() if hasattr(response, "render") else response
 
-        return super().admin_view(first_things_first, cacheable)
+        return super().admin_view(view_after_requirements, cacheable)
 
     def get_urls(self) -> list[Any]:
         view = self.admin_view(self.second_factor)

@@ -22,14 +22,14 @@ def open_session_by_id() -> Callable[[dict[str, Any]], list[Session]]:
 
 
 class SessionTokenAuthentication(JWTAuthentication):
-    """A bearer token is good while its session is open and its user active.
+    """Accepts a bearer token while its session is open and its user is active.
 
-    One statement loads session, user and the facility that the user administers, so logout, a
-    changed password and a disabled account work at once.
+    One statement loads session, user and the facility that the user administers, so a logout, a
+    changed password and a disabled account take effect immediately.
     """
 
     def get_raw_token(self, header: bytes) -> bytes | None:
-        """The scheme is Bearer in any case (RFC 9110)."""
+        """Accepts the scheme Bearer in upper and lower case (RFC 9110)."""
         scheme, separator, token = header.partition(b" ")
         return super().get_raw_token(scheme.capitalize() + separator + token)
 

@@ -9,14 +9,15 @@ from _tetradx.http.client_address import client_address
 from .hashers import spend_the_rest
 from .models import User
 from .passwords import spellings_to_check
-from .throttles import give_the_try_back, known_address_key, limits_of_login, take_a_try
+from .throttles import count_attempt, known_address_key, limits_of_login, refund_attempt
 
 
 class PhoneNumberBackend(ModelBackend):
-    """Checks a phone number in any spelling and a password, for the API and the admin site alike.
+    """Checks a phone number in any spelling and a password, for the API and the admin site.
 
-    Each try is counted before the password is looked at: raises Throttled, at the number or from
-    the address. A refusal costs the same hashes whoever has the number, and if nobody has it.
+    Each attempt is counted before the password is checked. Raises Throttled where too many were
+    made, at the number or from the address. A refusal costs the same hashes whether or not a user
+    has the number.
     """
 
     def authenticate(
@@ -32,17 +33,17 @@ class PhoneNumberBackend(ModelBackend):
             return None
         if address is None:
             address = client_address(request.META) if request else ""
-        asked = User.objects.find_for_login(
+        found = User.objects.find_for_login(
             phone_number=username,
             address_key=known_address_key(phone_number=username, address=address),
         )
         limits = limits_of_login(
-            phone_number=username, address=address, is_known=asked.is_at_known_address
+            phone_number=username, address=address, is_known=found.is_at_known_address
         )
-        take_a_try(limits)
-        user = asked.user
+        count_attempt(limits)
+        user = found.user
         if user is not None and user.check_password(password) and user.is_active:
-            give_the_try_back(limits)
+            refund_attempt(limits)
             return user
         for spelling in spellings_to_check(password):
             if user is None:
@@ -50,6 +51,6 @@ class PhoneNumberBackend(ModelBackend):
             spend_the_rest(
                 spelling,
                 encoded=user.password if user else None,
-                costliest_older=asked.costliest_older_hash,
+                costliest_older=found.costliest_older_hash,
             )
         return None

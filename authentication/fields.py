@@ -8,7 +8,7 @@ from .phone_numbers import clean_phone_number, validate_phone_number
 
 
 class PhoneNumberField(TextField):
-    """Gives the cleaned number; 400 where it is not 7 to 15 digits with an optional +."""
+    """Returns the cleaned number; 400 where it is not 7 to 15 digits with an optional +."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

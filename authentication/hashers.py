@@ -1,7 +1,7 @@
-"""How passwords are hashed, and what it costs to check one.
+"""How passwords are hashed, and what a check of one costs.
 
-A worker hashes one password at a time, whatever the algorithm, so that a dozen logins at once
-neither fill the memory nor take every processor from the lists.
+A worker hashes one password at a time, whatever the algorithm, so that a dozen concurrent logins
+neither fill the memory nor occupy every processor.
 """
 
 import threading
@@ -15,39 +15,40 @@ from django.contrib.auth.hashers import (
     make_password,
 )
 
-TURN = threading.Lock()
+HASHING = threading.Lock()
 
 
 class OneAtATimeArgon2Hasher(Argon2PasswordHasher):
-    """Argon2id with OWASP's least parameters: 19 MiB, two passes, one lane."""
+    """Argon2id with OWASP's minimum parameters: 19 MiB, two passes, one lane."""
 
     memory_cost = 19 * 1024  # KiB
     time_cost = 2
     parallelism = 1
 
     def encode(self, password: str, salt: str) -> str:
-        with TURN:
+        with HASHING:
             return super().encode(password, salt)
 
     def verify(self, password: str, encoded: str) -> bool:
-        with TURN:
+        with HASHING:
             return super().verify(password, encoded)
 
 
 class OneAtATimePBKDF2Hasher(PBKDF2PasswordHasher):
-    """Of older hashes, several times as slow; `verify` encodes."""
+    """PBKDF2, for older hashes, which takes several times as long; `verify` calls `encode`."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
-        with TURN:
+        with HASHING:
             return super().encode(password, salt, iterations)
 
 
 def spend_the_rest(password: str, *, encoded: str | None, costliest_older: str | None) -> None:
-    """To be called when `password` was checked against `encoded`, or hashed where that is None.
+    """Evens out the time of a refused login.
 
-    Afterwards it has cost one hash of today and one as `costliest_older`, whichever `encoded` is:
-    else the time of an answer would tell who has an older hash, and so who is registered. Nothing
-    is spent where nobody has one.
+    Call it once `password` was checked against `encoded`, or hashed where that is None. Together
+    they then cost one current hash and one like `costliest_older`, whatever `encoded` is. Otherwise
+    the time of an answer would tell who has an older hash, and so who is registered. It costs
+    nothing where no user has an older hash.
     """
     if costliest_older is None:
         return

@@ -26,7 +26,7 @@ from .phone_numbers import phone_key
 if TYPE_CHECKING:
     from .models import User
 
-# An older hash is one of PBKDF2, and the costliest the one of the most iterations.
+# An older hash is one of PBKDF2; the costliest has the most iterations.
 HAS_OLDER_HASH = Q(password__regex=r"^pbkdf2_sha256\$[0-9]{1,9}\$")  # noqa: S106 (a pattern)
 ITERATIONS = Cast(
     Func(F("password"), Value("$"), Value(2), function="split_part", output_field=TextField()),
@@ -35,7 +35,7 @@ ITERATIONS = Cast(
 
 MOST_KNOWN_ADDRESSES = 10
 
-# Of the addresses from which a user logged in, those seen last are kept.
+# Only the addresses of a user that were seen last are kept.
 NOTE_LOGIN = """
 WITH login AS (
     UPDATE authentication_user SET last_login = %(now)s
@@ -57,7 +57,7 @@ SELECT count(*) FROM login
 
 
 class AskedForLogin(NamedTuple):
-    """The user who has the number, if any, and what else a login must know beforehand."""
+    """The user who has the number, if any, and what else a login needs beforehand."""
 
     user: "User | None"
     is_at_known_address: bool
@@ -73,7 +73,7 @@ class UserManager(BaseUserManager.from_queryset(DerivesColumnsQuerySet["User"]))
         username: str | None = None,
         **fields: Any,
     ) -> "User":
-        """`username` is accepted and dropped: scripts pass it, but the login is the number."""
+        """Creates a user. `username` is ignored: scripts pass it, but the login is the number."""
         user = self.model(phone_number=phone_number, **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -91,10 +91,10 @@ class UserManager(BaseUserManager.from_queryset(DerivesColumnsQuerySet["User"]))
         return self.get(phone_key=phone_key(username or ""))
 
     def find_for_login(self, *, phone_number: str, address_key: str) -> AskedForLogin:
-        """One statement, whether or not somebody has the number.
+        """Finds what a login needs, in one statement, whether or not a user has the number.
 
-        The user comes with the facility that he administers, which the login's answer names;
-        beside him comes whoever has the costliest older hash.
+        The user comes with the facility that he administers, which the login's answer names. The
+        statement also fetches the user with the costliest older hash.
         """
         number = phone_key(phone_number)
         known = apps.get_model("authentication", "KnownAddress").objects.filter(
@@ -120,8 +120,10 @@ class UserManager(BaseUserManager.from_queryset(DerivesColumnsQuerySet["User"]))
         )
 
     def note_login(self, user: "User", *, address_key: str) -> bool:
-        """Notes the login, and from where. False where the user was changed or disabled since
-        `user` was read."""
+        """Stores the time of the login and its address.
+
+        False where the user was changed or disabled since `user` was read.
+        """
         [(number,)] = rows_of(
             NOTE_LOGIN,
             {

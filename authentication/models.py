@@ -1,5 +1,5 @@
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils import timezone
 
+from _tetradx.db.expiry import ExpiringQuerySet
 from _tetradx.db.fields import DerivedCharField, DerivesColumns
 from _tetradx.values.folding import Fold
 from _tetradx.values.names import NameField
@@ -26,7 +27,7 @@ class UserType(models.TextChoices):
 
 
 class PhoneNumberField(models.CharField):
-    """Keeps the number as its user wrote it, cleaned."""
+    """Stores the number as its user wrote it, cleaned."""
 
     default_validators = [validate_phone_number]
 
@@ -94,7 +95,7 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
         super().set_password(None if raw_password is None else as_compared(raw_password))
 
     def check_password(self, raw_password: str) -> bool:
-        """Also hashes it anew where its hash is an old one, unless it was changed meanwhile."""
+        """Checks the password, and renews an old hash of it, unless it was changed meanwhile."""
         compared = as_compared(raw_password)
         for spelling in spellings_to_check(raw_password):
             is_right, is_old = verify_password(spelling, self.password)
@@ -110,33 +111,30 @@ class User(DerivesColumns, AbstractBaseUser, PermissionsMixin):
         if same.update(password=renewed):
             self.password = renewed
 
-    def natural_key(self) -> tuple[str]:
-        return (self.phone_number,)
-
     def get_short_name(self) -> str:
         return self.full_name
 
 
 def earliest_open_login() -> datetime:
-    """Sessions of earlier logins have had their last day."""
+    """The time of login before which every session has reached the end of its lifetime."""
     return timezone.now() - settings.SESSION_LIFETIME
 
 
-class SessionQuerySet(models.QuerySet["Session"]):
+class SessionQuerySet(ExpiringQuerySet["Session"]):
     def open(self, earliest_login: Any = None) -> "SessionQuerySet":
         return self.filter(ended_at=None, created_at__gt=earliest_login or earliest_open_login())
 
     def end(self) -> int:
         return self.filter(ended_at=None).update(ended_at=timezone.now())
 
-    def past(self) -> "SessionQuerySet":
-        """Those of which no token is good any more."""
+    def expired(self) -> "SessionQuerySet":
+        """Sessions of which no token is valid any more."""
         has_expired = models.Q(expires_at__lt=timezone.now())
         return self.filter(has_expired | models.Q(created_at__lte=earliest_open_login()))
 
 
 class Session(models.Model):
-    """One login. Its tokens name it, so that ending it kills them all at once."""
+    """One login. Its tokens name the session, so that ending it revokes them all at once."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
@@ -161,15 +159,44 @@ class Session(models.Model):
         )
 
 
-class KnownAddress(models.Model):
-    """From where a user logged in before: guesses from elsewhere do not keep him out there.
+class Attempt(models.Model):
+    """How many attempts count under one key. `authentication.throttles` counts them, in SQL."""
 
-    `authentication.throttles` makes the key, which tells nobody the address.
+    name = models.CharField(max_length=64, primary_key=True)
+    number = models.IntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+    next_at = models.DateTimeField()
+
+    objects = ExpiringQuerySet["Attempt"].as_manager()
+
+    class Meta:
+        # The version before counts in this table too.
+        db_table = "authentication_try"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
+
+
+class KnownAddressQuerySet(ExpiringQuerySet["KnownAddress"]):
+    def expired(self) -> "KnownAddressQuerySet":
+        """Addresses from which the user has not logged in for KNOWN_ADDRESS_LIFETIME."""
+        return self.filter(seen_at__lt=timezone.now() - KNOWN_ADDRESS_LIFETIME)
+
+
+class KnownAddress(models.Model):
+    """An address from which a user logged in before: guesses from elsewhere do not lock it out.
+
+    `authentication.throttles` makes the key, which does not reveal the address.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses")
     address_key = models.CharField(max_length=64)
     seen_at = models.DateTimeField()
+
+    objects = KnownAddressQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "known addresses"
@@ -179,18 +206,3 @@ class KnownAddress(models.Model):
 
     def __str__(self) -> str:
         return self.address_key
-
-
-class Try(models.Model):
-    """How often something was tried. `authentication.throttles` counts here, in SQL."""
-
-    name = models.CharField(max_length=64, primary_key=True)
-    number = models.IntegerField()
-    expires_at = models.DateTimeField(db_index=True)
-    next_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name_plural = "tries"
-
-    def __str__(self) -> str:
-        return self.name

@@ -1,4 +1,4 @@
-"""The rules of a new password, which look at the spelling that is compared."""
+"""The rules of a new password, applied to the spelling that is compared."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class CommonPasswordValidator(ComparedSpellingMixin, password_validation.CommonP
 
 
 class CharacterKindsValidator:
-    """An upper-case and a lower-case letter, a digit and a special character."""
+    """Requires an upper-case and a lower-case letter, a digit and a special character."""
 
     kinds = {
         "an upper-case letter": str.isupper,

@@ -6,12 +6,12 @@ SAME_PASSWORD = "The new password must differ from the current one."  # noqa: S1
 
 
 def as_compared(password: str) -> str:
-    """In NFKC: one keyboard sends é as one character, another as e with an accent after it."""
+    """Returns the password in NFKC: keyboards send é as one character, or as e and an accent."""
     return normalized("NFKC", password)
 
 
 def spellings_to_check(password: str) -> list[str]:
-    """The one that is compared; and the typed one where it differs, for hashes of before."""
+    """The compared spelling, and the typed one where it differs, for older hashes."""
     return list(dict.fromkeys([as_compared(password), password]))
 
 

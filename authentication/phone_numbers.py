@@ -1,4 +1,4 @@
-"""Phone numbers as the contract has them: kept as written, the same in every spelling."""
+"""Phone numbers: stored as written, and found by any spelling."""
 
 import re
 
@@ -6,17 +6,17 @@ import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-# A phone's contacts put marks of direction around a number, other places soft hyphens and the like.
+# Contact apps put direction marks around a number; other programs add soft hyphens and the like.
 INVISIBLE = r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 SEPARATOR = rf"[\s\-‐-―.()\[\]{INVISIBLE}]"  # noqa: RUF001 (people paste these dashes)
 SEPARATORS = re.compile(SEPARATOR)
 WELL_FORMED = re.compile(r"\+?[0-9]{7,15}")
-# The same before it is cleaned, for the API's schema.
+# The pattern of a number before it is cleaned, for the API's schema.
 AS_WRITTEN = rf"{SEPARATOR}*\+?({SEPARATOR}*[0-9]){{7,15}}{SEPARATOR}*"
 
 
 def clean_phone_number(text: str) -> str:
-    """Without spaces, dashes, dots, brackets and what cannot be seen. Nothing else is judged."""
+    """Removes spaces, dashes, dots, brackets and invisible characters, and validates nothing."""
     return SEPARATORS.sub("", text)
 
 
@@ -27,10 +27,10 @@ def validate_phone_number(number: str) -> None:
 
 
 def phone_key(text: str) -> str:
-    """What two spellings of one number share.
+    """Returns the key that all spellings of a number share.
 
-    The E.164 form where the number is valid in PHONE_DEFAULT_REGION; else its digits, without a 00
-    that stands for +; else (scripts may store what is no number) the text itself.
+    The key is the E.164 form where the number is valid in PHONE_DEFAULT_REGION; else its digits,
+    without a 00 that means +; else (scripts may store a text that is not a number) the text itself.
     """
     number = with_plus(clean_phone_number(text))
     region = settings.PHONE_DEFAULT_REGION
@@ -41,7 +41,7 @@ def phone_key(text: str) -> str:
 
 
 def with_plus(number: str) -> str:
-    """`00` before a country code is read as +, where the number is a valid one then."""
+    """Replaces `00` before a country code by +, where that makes a valid number."""
     if number.startswith("00"):
         international = f"+{number[2:]}"
         parsed = parse(international)

@@ -1,7 +1,7 @@
 """A code of an authenticator app beside the password (TOTP, RFC 6238), for the admin site.
 
-An operator without an app is shown a secret at the first login. It waits in the session until the
-app has proved by a code that it has it.
+An operator without an app is shown a secret at the first login. The secret stays in the session
+until a code proves that the app has it.
 """
 
 import logging
@@ -14,20 +14,23 @@ from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 from rest_framework.exceptions import ValidationError
 
 from .models import User
-from .throttles import give_the_try_back, limits_of_second_factor, take_a_try
+from .throttles import count_attempt, limits_of_second_factor, refund_attempt
 
 log = logging.getLogger("authentication.second_factor")
 
-# In the session: the device whose code was shown, and a secret that no app has proved to have.
-SHOWN, OFFERED = "second_factor", "offered_second_factor"
+# Keys of the session: the device whose code was verified, and a secret that no app has proved to
+# have.
+VERIFIED_DEVICE, OFFERED_KEY = "second_factor", "offered_second_factor"
 
 
 def is_due(request: Any) -> bool:
-    """Whether the session has yet to show a code; once more where its device was reset."""
+    """Tells whether the session has yet to verify a code; again where its device was reset."""
     if not settings.ADMIN_SECOND_FACTOR:
         return False
-    shown = request.session.get(SHOWN)
-    return shown is None or not TOTPDevice.objects.filter(pk=shown, user=request.user).exists()
+    device_id = request.session.get(VERIFIED_DEVICE)
+    if device_id is None:
+        return True
+    return not TOTPDevice.objects.filter(pk=device_id, user=request.user).exists()
 
 
 def device_of(user: Any) -> TOTPDevice | None:
@@ -35,15 +38,15 @@ def device_of(user: Any) -> TOTPDevice | None:
 
 
 def offered_device(request: Any) -> TOTPDevice:
-    """Not saved: one for the app to take on, the same for as long as the session."""
-    key = request.session.setdefault(OFFERED, default_key())
+    """An unsaved device for the app to set up, the same for the whole session."""
+    key = request.session.setdefault(OFFERED_KEY, default_key())
     return TOTPDevice(user=request.user, key=key)
 
 
-def show_code(request: Any, *, code: str, address: str) -> bool:
-    """Whether the code is good, which the session then remembers.
+def verify_code(request: Any, *, code: str, address: str) -> bool:
+    """Tells whether the code is good, and marks the session as verified where it is.
 
-    Takes on the offered device where the user has none. Raises Throttled, as a login does.
+    Saves the offered device where the user has none. Raises Throttled, as a login does.
     """
     device = check_code(
         user=request.user, code=code, address=address, offered=lambda: offered_device(request)
@@ -51,15 +54,15 @@ def show_code(request: Any, *, code: str, address: str) -> bool:
     if device is None:
         return False
     request.session.cycle_key()
-    request.session[SHOWN] = device.pk
-    request.session.pop(OFFERED, None)
+    request.session[VERIFIED_DEVICE] = device.pk
+    request.session.pop(OFFERED_KEY, None)
     return True
 
 
 def prove_second_factor(*, user: User, code: str, address: str) -> None:
-    """For a request of the API, whose token the password alone has opened.
+    """Checks the code of a request of the API, whose token only proves the password.
 
-    Raises ValidationError under `otp` where a code is due and missing or not good, and Throttled,
+    Raises ValidationError under `otp` where a required code is missing or not valid, and Throttled,
     as a login does.
     """
     if not settings.ADMIN_SECOND_FACTOR:
@@ -83,30 +86,30 @@ def check_code(
     address: str,
     offered: Callable[[], TOTPDevice | None] = lambda: None,
 ) -> TOTPDevice | None:
-    """The device whose code it is, None where it is not good; a code is good once.
+    """Returns the device of the code; None where the code is not valid. A code is valid once.
 
-    Saves the device that is offered to a user who has none. Raises Throttled.
+    Saves the device that is offered to a user without one. Raises Throttled.
     """
     limits = limits_of_second_factor(user_id=str(user.pk), address=address)
-    take_a_try(limits)
+    count_attempt(limits)
     with transaction.atomic():
-        # Of two uses of one code at once the second waits here, and finds it used.
+        # Of two concurrent uses of one code, the second waits here, and then finds the code used.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         device = device_of(user) or offered()
         is_new = device is not None and device.pk is None
         is_good = device is not None and device.verify_token(code)
-        # The library saves a failure, too, and with it a device that nobody has.
+        # The library also saves a failure, and with it the offered device.
         transaction.set_rollback(not is_good)
     if not is_good:
         log.warning("A code was refused: user_id=%s", user.pk)
         return None
-    give_the_try_back(limits)
+    refund_attempt(limits)
     if is_new:
         log.info("A second factor was set up: user_id=%s", user.pk)
     return device
 
 
 def forget_device(*, user: User) -> bool:
-    """Ends what its codes opened, at once. False where there was none."""
+    """Deletes the user's device, which also ends its sessions. False where there was none."""
     number, _ = TOTPDevice.objects.filter(user=user).delete()
     return number > 0

@@ -10,7 +10,7 @@ from _tetradx.values.folding import SortKey
 from .fields import NewPasswordField, PasswordField, PhoneNumberField
 from .models import User, UserType
 from .passwords import SAME_PASSWORD, is_same_password
-from .services import is_own_password
+from .services import check_own_password
 
 
 @example(
@@ -65,7 +65,7 @@ class ChangePasswordForm(serializers.Serializer):
     def validate_current_password(self, password):
         request = self.context["request"]
         address = client_address(request.META)
-        if not is_own_password(user=request.user, password=password, address=address):
+        if not check_own_password(user=request.user, password=password, address=address):
             raise serializers.ValidationError("The current password is wrong.")
         return password
 

@@ -14,29 +14,32 @@ from _tetradx.api.exceptions import refuse_duplicate
 
 from .models import Session, User
 from .throttles import (
-    give_the_try_back,
+    count_attempt,
     known_address_key,
     limits_of_login,
     limits_of_registration,
-    take_a_try,
+    refund_attempt,
 )
 from .tokens import RefreshToken, session_id_in, signed_claims
 
 
 def register(*, address: str, **fields: Any) -> User:
-    """An account that somebody makes for himself.
+    """Creates the account of somebody who registers.
 
     Raises PermissionDenied where the operator has closed registration, Throttled where too many
-    came from the address, and what create_account raises.
+    registrations came from the address, and what create_account raises.
     """
     if not settings.SELF_REGISTRATION:
         raise PermissionDenied("Registration is closed. Ask your administrator for an account.")
-    take_a_try(limits_of_registration(address=address))
+    count_attempt(limits_of_registration(address=address))
     return create_account(**fields)
 
 
 def create_account(**fields: Any) -> User:
-    """Raises ValidationError under `phone_number` where the number is somebody's already."""
+    """Creates a user.
+
+    Raises ValidationError under `phone_number` where another user has the number.
+    """
     with refuse_duplicate(
         constraints={"unique_phone_number", "unique_phone_key"},
         field="phone_number",
@@ -46,9 +49,9 @@ def create_account(**fields: Any) -> User:
 
 
 def log_in(*, phone_number: str, password: str, address: str) -> tuple[User, RefreshToken] | None:
-    """Opens a session. None where the number, the password or the account is not good.
+    """Opens a session; None where the number, the password or the account is not valid.
 
-    Raises Throttled where too many tries came before, at the number or from the address.
+    Raises Throttled where too many attempts came before, at the number or from the address.
     """
     checked = authenticate(username=phone_number, password=password, address=address)
     if checked is None:
@@ -60,10 +63,10 @@ def log_in(*, phone_number: str, password: str, address: str) -> tuple[User, Ref
 def open_checked_session(
     checked: User, *, password: str, address: str
 ) -> tuple[User, RefreshToken] | None:
-    """None where the user was changed or disabled since the password was checked.
+    """Opens a session; None where the user was changed or disabled since the password was checked.
 
-    Such a change ends all sessions; it must not miss this one, which waits for it at the user's
-    row.
+    Such a change ends all sessions. It must not miss this one, which therefore waits for the lock
+    on the user's row.
     """
     if note_login(user=checked, address=address):
         return checked, open_session(user=checked)
@@ -76,7 +79,7 @@ def open_checked_session(
 
 
 def note_login(*, user: User, address: str) -> bool:
-    """False where the user was changed or disabled since `user` was read."""
+    """Stores the login; False where the user was changed or disabled since `user` was read."""
     address_key = known_address_key(phone_number=user.phone_number, address=address)
     return User.objects.note_login(user, address_key=address_key)
 
@@ -90,10 +93,10 @@ def open_session(*, user: User) -> RefreshToken:
 
 
 def rotate_session(*, refresh: str) -> RefreshToken:
-    """Trades a refresh token for the session's next one.
+    """Exchanges a refresh token for the session's next one.
 
-    Raises TokenError where it is dead. The UPDATE names the token that it replaces, so of two
-    trades at once only one succeeds.
+    Raises TokenError where the token is dead. The UPDATE names the token that it replaces, so of
+    two concurrent exchanges only one succeeds.
     """
     with traded_token_ends_its_session(refresh):
         return trade(RefreshToken(refresh))
@@ -115,7 +118,7 @@ def trade(token: RefreshToken) -> RefreshToken:
 
 
 def check_session(*, refresh: str) -> RefreshToken:
-    """The refresh token itself, which stays good. Raises TokenError where it is dead."""
+    """Returns the refresh token, which stays valid. Raises TokenError where it is dead."""
     with traded_token_ends_its_session(refresh):
         token = RefreshToken(refresh)
         alive = Session.objects.open().filter(
@@ -128,10 +131,10 @@ def check_session(*, refresh: str) -> RefreshToken:
 
 @contextmanager
 def traded_token_ends_its_session(refresh: str) -> Iterator[None]:
-    """A refresh token that was traded before is in two hands, one of them a thief's.
+    """Ends the session of a refresh token that was exchanged before, and raises the TokenError on.
 
-    So it ends its session wherever it is used again, though it has expired; the TokenError is
-    raised on. The database compares it with the session's present token.
+    Two clients have such a token, and one of them stole it. So its second use ends the session,
+    even once the token has expired. The database compares it with the session's current token.
     """
     try:
         yield
@@ -143,7 +146,7 @@ def traded_token_ends_its_session(refresh: str) -> Iterator[None]:
 
 
 def end_session(*, refresh: str) -> None:
-    """Logs out, by any token that this service signed; what is none of ours has nothing to end."""
+    """Logs out, by any token that this service signed. Another token is ignored."""
     try:
         session_id = session_id_in(signed_claims(refresh))
     except TokenError:
@@ -151,11 +154,12 @@ def end_session(*, refresh: str) -> None:
     Session.objects.filter(id=session_id).end()
 
 
-def is_own_password(*, user: User, password: str, address: str) -> bool:
-    """Counted with the tries at a login: who holds somebody's phone gets no more of them here.
+def check_own_password(*, user: User, password: str, address: str) -> bool:
+    """Tells whether this is the user's password.
 
-    Nor do guesses from elsewhere keep the owner from a new password where he logged in before.
-    Raises Throttled where too many came before.
+    Attempts are counted with those at a login: whoever holds somebody's phone gets no more of them
+    here, and guesses from elsewhere do not keep the owner from a new password at an address where
+    the owner logged in before. Raises Throttled where too many came before.
     """
     address_key = known_address_key(phone_number=user.phone_number, address=address)
     limits = limits_of_login(
@@ -163,19 +167,19 @@ def is_own_password(*, user: User, password: str, address: str) -> bool:
         address=address,
         is_known=user.known_addresses.filter(address_key=address_key).exists(),
     )
-    take_a_try(limits)
+    count_attempt(limits)
     is_right = user.check_password(password)
     if is_right:
-        give_the_try_back(limits)
+        refund_attempt(limits)
     return is_right
 
 
 @transaction.atomic
 def change_own_password(*, user: User, new_password: str, session_id: UUID) -> None:
-    """Ends every other session, where `user` is as when the current password was checked.
+    """Changes the password and ends every other session.
 
-    Raises ValidationError under `current_password` where it was changed since, and
-    AuthenticationFailed where the session has ended since.
+    Raises ValidationError under `current_password` where the password was changed since it was
+    checked, and AuthenticationFailed where the session has ended since.
     """
     current = User.objects.select_for_update().filter(pk=user.pk).first()
     if current is None or not user.sessions.open().filter(id=session_id).exists():
@@ -193,7 +197,7 @@ def change_password(
     keep_session: UUID | None = None,
     must_change_password: bool = False,
 ) -> None:
-    """Ends every session of the user but `keep_session`.
+    """Changes the password and ends every session of the user but `keep_session`.
 
     `must_change_password` is for a password that somebody else gives the user.
     """
@@ -206,10 +210,10 @@ def change_password(
 
 @transaction.atomic
 def withdraw_password(*, user: User) -> None:
-    """Ends every session of the user, and the password, until an operator gives a new one.
+    """Ends every session of the user and makes the password unusable.
 
-    For an account that comes to open more than it did: whoever has had it until now, by a password
-    or a token, need not be the person whom the operator means.
+    For an account that gets more rights: whoever has used it until now, by a password or a token,
+    need not be the person whom the operator means. An operator then gives a new password.
     """
     user.set_unusable_password()
     user.must_change_password = True

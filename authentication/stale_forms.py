@@ -1,8 +1,8 @@
-"""A form of the admin site says what it showed, so that saving it undoes nothing that others did.
+"""Optimistic locking for forms of the admin site: saving never overwrites another user's change.
 
-The page carries a signed token of the values that it showed, those of its inlines included. Saving
-locks the rows, looks at them again and compares. A token is never renewed but by loading the page
-anew: who presses Save twice has still not seen what changed.
+The page carries a signed token of the values that it showed, including those of its inlines. Saving
+locks the rows, reads them again and compares. Only loading the page again renews the token: a user
+who presses Save twice has still not seen the change.
 """
 
 import json
@@ -20,7 +20,7 @@ SEEN = "seen"
 
 
 class SeenField(forms.CharField):
-    """Tells nothing about the row: the admin's log must not name it among what was changed."""
+    """Holds the token. It never counts as changed: the admin's log must not list it."""
 
     widget = forms.HiddenInput
 
@@ -41,7 +41,7 @@ def token_of(values: str) -> str:
 
 
 def read_token(token: str) -> Seen | None:
-    """None where it is missing, or none of ours."""
+    """Reads a token; None where it is missing or its signature is not valid."""
     try:
         values, at = signing.loads(token, salt=__name__)
     except signing.BadSignature:
@@ -50,15 +50,15 @@ def read_token(token: str) -> Seen | None:
 
 
 def values_shown(form: forms.ModelForm, formsets: Iterable[forms.BaseModelFormSet]) -> str:
-    """A digest of what these unbound forms offer for editing, and of whose it is.
+    """Returns a digest of the row's key and the values that these unbound forms offer for editing.
 
-    What a form does not offer is not written by it either, and may change meanwhile.
+    A form does not write the columns that it does not offer, so these may change meanwhile.
     """
     row = form.instance
-    shown = [row._meta.label, str(row.pk), values_of(form)]
+    values = [row._meta.label, str(row.pk), values_of(form)]
     for formset in formsets:
-        shown.append(sorted(values_of(each) for each in formset.initial_forms))
-    return sha256(json.dumps(shown).encode()).hexdigest()
+        values.append(sorted(values_of(each) for each in formset.initial_forms))
+    return sha256(json.dumps(values).encode()).hexdigest()
 
 
 def values_of(form: forms.BaseForm) -> str:
@@ -71,5 +71,5 @@ def values_of(form: forms.BaseForm) -> str:
 
 
 def comparable(value: Any) -> Any:
-    """Rows of a many-to-many relation come in any order."""
+    """Sorts the rows of a many-to-many relation, which come in any order."""
     return sorted(map(str, value)) if isinstance(value, list | tuple | set) else value

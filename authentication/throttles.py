@@ -1,9 +1,9 @@
-"""Limits on what anybody can ask without a password: guessing one, and registering.
+"""Rate limits on what needs no session: guessing a password or a code, and registering.
 
-DRF's throttles count in a cache by reading and writing, which tries at once get around, and know
-windows alone. Here a try is counted before the password is looked at, by one atomic step that all
-workers share: a script in Redis where REDIS_URL is set, else a function of the database
-(migration 0008), which also steps in while Redis is away. So a lost cache neither locks people out
+DRF's throttles count in a cache by reading and writing, which concurrent attempts get around, and
+only know windows. Here an attempt is counted before the password is checked, by one atomic step
+that all workers share: a script in Redis where REDIS_URL is set, else a function of the database
+(migration 0008), which also counts while Redis is away. So a lost cache neither locks people out
 nor lets anybody guess.
 """
 
@@ -11,11 +11,11 @@ import hashlib
 import hmac
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from functools import cache
 from ipaddress import IPv4Address, ip_address, ip_network
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import redis
 from django.conf import settings
@@ -31,11 +31,14 @@ log = logging.getLogger("authentication.throttles")
 
 @dataclass(frozen=True)
 class Rule:
-    """So many tries are free in a window that begins with the first; each further one makes the
-    next wait, the first time so long and then twice as long each time, up to a longest wait.
+    """A rate limit with exponential backoff.
 
-    For each try that counts under the first limit of the same try, up to five, the wait is longer
-    by `step_aside_seconds`: whoever tried less comes first, however often the others ask.
+    `free` attempts are allowed in a window of `window_seconds` that begins with the first. Each
+    further attempt makes the next one wait: `first_wait_seconds`, then twice as long each time, up
+    to `longest_wait_seconds`.
+
+    The wait is longer by `step_aside_seconds` for each attempt, up to five, that is counted under
+    the first limit of the same list: whoever has made fewer attempts comes first.
     """
 
     free: int
@@ -46,20 +49,21 @@ class Rule:
 
 
 GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS = Rule(5, 3600, 1, 900)
-# From many addresses: there is still a try a minute, and addresses that made none are first.
+# From many addresses: one attempt a minute is still allowed, first to addresses that made none.
 GUESSES_AT_A_NUMBER = Rule(50, 3600, 60, 60, step_aside_seconds=10)
 # A hospital shares one address.
 GUESSES_FROM_AN_ADDRESS = Rule(300, 600, 600, 600)
 REGISTRATIONS_FROM_AN_ADDRESS = Rule(300, 3600, 3600, 3600)
 
 Limits = list[tuple[str, Rule]]
+Answer = TypeVar("Answer")
 
 
 def limits_of_login(*, phone_number: str, address: str, is_known: bool = False) -> Limits:
-    """In the order in which their rows are locked: from many to few that share one.
+    """The limits of a login, in the order in which their rows are locked.
 
-    `is_known` says that the owner of the number logged in from the address before: what others
-    guess from elsewhere does not count there.
+    Limits that few attempts share come first. `is_known` says that the owner of the number has
+    logged in from the address before: guesses from elsewhere do not count there.
     """
     number, network = phone_key(phone_number), network_of(address)
     limits = [
@@ -70,7 +74,7 @@ def limits_of_login(*, phone_number: str, address: str, is_known: bool = False) 
 
 
 def limits_of_second_factor(*, user_id: str, address: str) -> Limits:
-    """Guesses at a code come after the password, and are counted apart from guesses at that."""
+    """The limits of a code, which are counted apart from those of the password."""
     network = network_of(address)
     return [
         (key("code", user_id, network), GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS),
@@ -88,7 +92,10 @@ def known_address_key(*, phone_number: str, address: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: of IPv6 a /64, which is the least that a subscriber has."""
+    """What counts as one address: an IPv4 address, or the /64 of an IPv6 one.
+
+    A /64 is the least that a subscriber gets.
+    """
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
@@ -99,33 +106,39 @@ def network_of(address: str) -> str:
 
 
 def key(*parts: str) -> str:
-    """Tells nobody who reads the store which number or address it is about."""
+    """A keyed hash, so that the store does not reveal the number or the address."""
     text = "\0".join(parts).encode()
     return hmac.new(settings.SECRET_KEY.encode(), text, hashlib.sha256).hexdigest()
 
 
-def take_a_try(limits: Limits) -> None:
-    """Counts it under each limit. Raises Throttled, and counts nothing, where one is reached."""
-    wait_seconds = in_store("take", limits)
+def count_attempt(limits: Limits) -> None:
+    """Counts an attempt under each limit. Raises Throttled, and counts nothing, at a limit."""
+    wait_seconds = in_store(lambda store: store.count(limits))
     if wait_seconds > 0:
         raise Throttled(math.ceil(wait_seconds))
 
 
-def give_the_try_back(limits: Limits) -> None:
-    """It was no guess: the first limit is forgotten, the others are as before the try."""
-    in_store("give_back", [name for name, _ in limits])
+def refund_attempt(limits: Limits) -> None:
+    """Takes back an attempt that succeeded.
+
+    Clears the count under the first limit, and lowers the others by one.
+    """
+    names = [name for name, _ in limits]
+    in_store(lambda store: store.refund(names))
 
 
 class Store(Protocol):
-    def take(self, limits: Limits) -> float:
-        """Seconds to wait; 0 where the try is counted."""
+    def count(self, limits: Limits) -> float:
+        """Counts an attempt; returns the seconds to wait instead, 0 where it was counted."""
         ...
 
-    def give_back(self, names: list[str]) -> None: ...
+    def refund(self, names: list[str]) -> None:
+        """Clears the count under the first name, and lowers the others by one."""
+        ...
 
 
 class DatabaseStore:
-    def take(self, limits: Limits) -> float:
+    def count(self, limits: Limits) -> float:
         names, rules = zip(*limits, strict=True)
         columns = [list(column) for column in zip(*map(astuple, rules), strict=True)]
         with connection.cursor() as cursor:
@@ -134,13 +147,14 @@ class DatabaseStore:
             )
             return cursor.fetchone()[0]
 
-    def give_back(self, names: list[str]) -> None:
+    def refund(self, names: list[str]) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT authentication_give_a_try_back(%s)", [names])
 
 
-# As authentication_take_a_try of migration 0008. KEYS: names; ARGV: the rules, one after the other.
-TAKE = """
+# The same as authentication_take_a_try of migration 0008. KEYS: the names; ARGV: the rules, one
+# after the other.
+COUNT = """
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1e6
 local wait, states = 0, {}
@@ -173,7 +187,7 @@ end
 return '0'
 """
 
-GIVE_BACK = """
+REFUND = """
 redis.call('DEL', KEYS[1])
 for i = 2, #KEYS do
     if tonumber(redis.call('HGET', KEYS[i], 'number') or 0) > 0 then
@@ -185,16 +199,16 @@ end
 
 class RedisStore:
     def __init__(self, client: redis.Redis):
-        self.take_script = client.register_script(TAKE)
-        self.give_back_script = client.register_script(GIVE_BACK)
+        self.count_script = client.register_script(COUNT)
+        self.refund_script = client.register_script(REFUND)
 
-    def take(self, limits: Limits) -> float:
+    def count(self, limits: Limits) -> float:
         names = self.named(name for name, _ in limits)
         arguments = [value for _, rule in limits for value in astuple(rule)]
-        return float(self.take_script(keys=names, args=arguments))
+        return float(self.count_script(keys=names, args=arguments))
 
-    def give_back(self, names: list[str]) -> None:
-        self.give_back_script(keys=self.named(names))
+    def refund(self, names: list[str]) -> None:
+        self.refund_script(keys=self.named(names))
 
     @staticmethod
     def named(names: Iterable[str]) -> list[str]:
@@ -206,11 +220,12 @@ def redis_store(url: str) -> RedisStore:
     return RedisStore(redis.Redis.from_url(url, **settings.REDIS_TIMEOUTS))
 
 
-def in_store(method: str, argument: Any) -> Any:
+def in_store(ask: Callable[[Store], Answer]) -> Answer:
+    """Asks Redis where it is configured and reachable, else the database."""
     if settings.REDIS_URL and not redis_breaker.is_open:
         try:
-            return getattr(redis_store(settings.REDIS_URL), method)(argument)
+            return ask(redis_store(settings.REDIS_URL))
         except redis.RedisError as error:
             redis_breaker.open()
             log.warning("Redis is away, the database counts: %s", type(error).__name__)
-    return getattr(DatabaseStore(), method)(argument)
+    return ask(DatabaseStore())

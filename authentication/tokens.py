@@ -1,6 +1,6 @@
-"""simplejwt's tokens, which here name the session that they belong to.
+"""simplejwt's tokens, extended by the session that they belong to.
 
-Claims beside simplejwt's own: `sid`, the id of the session, and `user_id`.
+Their additional claims are `sid`, the id of the session, and `user_id`.
 """
 
 import uuid
@@ -27,9 +27,9 @@ class SessionToken(tokens.Token):
 
 
 def signed_claims(token: str) -> dict[str, Any]:
-    """Those of a token that this service signed, of whatever kind, and however old.
+    """Returns the claims of a token that this service signed, of any type and age.
 
-    Raises TokenError where it is none of ours.
+    Raises TokenError where the signature is not valid.
     """
     nothing_else = {f"verify_{claim}": False for claim in ("exp", "iat", "nbf", "jti", "sub")}
     try:
@@ -55,8 +55,8 @@ def session_id_in(claims: dict[str, Any]) -> uuid.UUID:
 def unreadable_claims_refused() -> Iterator[None]:
     """Raises TokenError for JSON nested a thousand deep inside a token, and for no date at all.
 
-    The JWT library lets it through to a parser that runs out of stack, and simplejwt makes a date
-    of what is none on a calendar.
+    The JWT library passes the former to a parser that overflows the stack, and simplejwt makes a
+    date of the latter.
     """
     try:
         yield
@@ -85,7 +85,7 @@ class RefreshToken(SessionToken, tokens.RefreshToken):  # type: ignore[misc] # t
 
     @classmethod
     def session_and_jti_of(cls, token: str) -> tuple[uuid.UUID, str]:
-        """Of one that may have expired. Raises TokenError where it is none of ours."""
+        """Reads a refresh token, even an expired one. Raises TokenError for any other token."""
         claims = signed_claims(token)
         if claims.get(api_settings.TOKEN_TYPE_CLAIM) != cls.token_type or "jti" not in claims:
             raise TokenError("Token has wrong type")

@@ -30,7 +30,7 @@ from .services import (
     rotate_session,
 )
 
-TOO_MANY_TRIES = "Request was throttled. Expected available in 8 seconds."
+TOO_MANY_ATTEMPTS = "Request was throttled. Expected available in 8 seconds."
 
 
 class PublicView(APIView):
@@ -53,7 +53,7 @@ class RegisterView(PublicView):
         {"confirm_password": ["The passwords do not match."]},
     )
     @refuses("Registration is closed. Ask your administrator for an account.", code=403)
-    @refuses(TOO_MANY_TRIES, code=429)
+    @refuses(TOO_MANY_ATTEMPTS, code=429)
     def post(self, request):
         form = RegisterForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -75,7 +75,7 @@ class LoginView(PublicView):
     @leads_to("refresh_create", body={"refresh_token": "data/refresh_token"})
     @leads_to("auth_logout_create", body={"refresh_token": "data/refresh_token"})
     @refuses({"phone_number_and_password": ["Invalid phone number or password."]})
-    @refuses(TOO_MANY_TRIES, code=429)
+    @refuses(TOO_MANY_ATTEMPTS, code=429)
     def post(self, request):
         form = LoginForm(data=request.data)
         form.is_valid(raise_exception=True)
@@ -163,7 +163,7 @@ class ChangePasswordView(APIView):
         {"new_password": ["The new password must differ from the current one."]},
         {"confirm_new_password": ["The passwords do not match."]},
     )
-    @refuses(TOO_MANY_TRIES, code=429)
+    @refuses(TOO_MANY_ATTEMPTS, code=429)
     def post(self, request):
         form = ChangePasswordForm(data=request.data, context={"request": request})
         form.is_valid(raise_exception=True)

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from _tetradx.observability.database_metrics import asked
+from _tetradx.observability.database_metrics import database_metric
 
 from .choices import ReferralStatus
 
 
-@asked("""
+@database_metric("""
     SELECT status, sum(number) FROM medics_referralcount WHERE branch_id IS NOT NULL GROUP BY 1
 """)
 def referrals(rows: list[tuple]) -> Iterator[Metric]:
@@ -22,7 +22,7 @@ def referrals(rows: list[tuple]) -> Iterator[Metric]:
 
 # The newest 10,000 changes are a day's, but in the largest networks, where the last hours speak for
 # the day. The table has no index by time, and needs none for this.
-@asked("""
+@database_metric("""
     SELECT count(*), coalesce(sum(seconds), 0),
         percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
         percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)

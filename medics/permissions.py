@@ -1,11 +1,7 @@
-"""Who may call what. Which rows they then see is `visible_to` and `worked_by` of a queryset.
+"""Who may call what. Which rows a user then sees is `visible_to` and `worked_by` of a queryset.
 
-The contract answers a wrong role with 400 and the route's own words, so these raise.
+The contract answers a wrong role with 400 and a message of the route, so these classes raise.
 """
-
-from collections.abc import Callable
-
-from rest_framework.permissions import BasePermission
 
 from _tetradx.api.exceptions import BadRequest
 from authentication.models import User, UserType
@@ -18,26 +14,35 @@ def administered_facility(user: User) -> Facility | None:
     return getattr(user, "administered_facility", None)
 
 
-class HasRole(BasePermission):
-    """Raises BadRequest with the view's `wrong_role_message` for a user of another role.
+class HasRole(IsSignedIn):
+    """A signed-in user of one role; another role gets the view's `wrong_role_message`.
 
-    Not for a method that the view lacks, which is a 405 to every role.
+    A method that the view lacks is a 405 to every role.
     """
 
     def has_permission(self, request, view) -> bool:
+        """Raises BadRequest for a signed-in user of another role."""
+        if not super().has_permission(request, view):
+            return False
         if request.method in view.allowed_methods and not self.has_role(request.user):
-            raise BadRequest(view.wrong_role_message)
+            raise BadRequest(self.wrong_role_message(request.user, view))
         return True
 
-    has_role: Callable[[User], bool]
+    def has_role(self, user: User) -> bool:
+        """Tells whether the user has the role."""
+        raise NotImplementedError
+
+    def wrong_role_message(self, user: User, view) -> str:
+        """What a user of another role is told."""
+        return view.wrong_role_message
 
 
-class HasPractitionerRole(HasRole):
+class IsPractitioner(HasRole):
     def has_role(self, user: User) -> bool:
         return user.user_type == UserType.MEDICAL_PRACTITIONER
 
 
-class HasTechnicianRole(HasRole):
+class IsTechnician(HasRole):
     """Technicians, and whoever administers a facility."""
 
     def has_role(self, user: User) -> bool:
@@ -45,28 +50,23 @@ class HasTechnicianRole(HasRole):
         return is_technician or administered_facility(user) is not None
 
 
-class AdministersFacility(HasRole):
+class IsFacilityAdmin(HasRole):
     def has_role(self, user: User) -> bool:
         return administered_facility(user) is not None
 
 
 def edits_every_catalogue(user: User) -> bool:
-    """As in the admin site, an operator alone, with the permissions that this takes."""
+    """Tells whether the user is an operator with the permissions that adding types takes."""
     return user.is_staff and user.has_perms(["medics.add_testtype", "medics.add_test"])
 
 
-class MayAddTestTypes(HasRole):
+class IsCatalogueEditor(HasRole):
     """Facility administrators, for their facility, and operators, for those that they name."""
 
     def has_role(self, user: User) -> bool:
-        if edits_every_catalogue(user) or administered_facility(user) is not None:
-            return True
+        return edits_every_catalogue(user) or administered_facility(user) is not None
+
+    def wrong_role_message(self, user: User, view) -> str:
         if user.user_type == UserType.LAB_TECHNICIAN:
-            raise BadRequest("Unauthorized: User is not associated with any facility.")
-        return False
-
-
-IsPractitioner = (IsSignedIn, HasPractitionerRole)
-IsTechnician = (IsSignedIn, HasTechnicianRole)
-IsFacilityAdmin = (IsSignedIn, AdministersFacility)
-IsCatalogueEditor = (IsSignedIn, MayAddTestTypes)
+            return "Unauthorized: User is not associated with any facility."
+        return super().wrong_role_message(user, view)

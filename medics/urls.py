@@ -1,6 +1,9 @@
-from django.urls import path
+from django.urls import path, register_converter
 
 from . import views
+from .converters import ReferralIdConverter
+
+register_converter(ReferralIdConverter, "referral_id")
 
 app_name = "medics"
 

@@ -1,4 +1,4 @@
-"""Backups of the database, and how to get back to one. Needs nothing but Python.
+"""Makes, checks and restores backups of the database. Needs only Python.
 
     backup.py make FOLDER    dump the database into FOLDER, check the dump by restoring it
                              into a scratch database; prints the file
@@ -6,14 +6,14 @@
     backup.py restore FILE   restore FILE, compare, and put it in the database's place;
                              what was there is kept beside it, under another name
 
-A FOLDER after FILE is where backups are looked for when FILE is none (var/backups).
+A FOLDER after FILE is listed where FILE is not a backup (var/backups by default).
 
-PostgreSQL's own programs do it, at the server's side: TETRADX_DB_EXEC is the command that
-they are put after (`docker compose exec -T db`). They go by PGUSER and PGDATABASE or else
-by POSTGRES_USER and POSTGRES_DB, as the official image has them.
+PostgreSQL's own programs run on the server's side: TETRADX_DB_EXEC is the command that
+starts them there (`docker compose exec -T db`). They connect by PGUSER and PGDATABASE, or
+else by POSTGRES_USER and POSTGRES_DB, which the official image sets.
 
-Compared are the rows of each table, counted in the very snapshot that was dumped. They
-are kept beside FILE as FILE.counts.
+The number of rows of each table is compared. It is counted in the snapshot that is dumped,
+and kept beside FILE as FILE.counts.
 """
 
 import os
@@ -31,14 +31,14 @@ NEWEST = 5
 
 PREFIX = shlex.split(os.environ.get("TETRADX_DB_EXEC") or "docker compose exec -T db")
 
-# Before each program: whom and what it connects to where nothing else is said.
+# Runs before each program: the role and the database that it connects to by default.
 LOGIN = """
 export PGUSER="${PGUSER:-$POSTGRES_USER}" PGDATABASE="${PGDATABASE:-$POSTGRES_DB}"
 exec "$@"
 """
 NAME_OF_DATABASE = 'echo "$PGDATABASE"'
 
-# The programs set these for themselves; a session that waits for them must not be ended.
+# pg_dump and pg_restore set these themselves; a session that waits for them needs them, too.
 WITHOUT_LIMITS = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
 
 COUNT_ROWS = r"""
@@ -50,8 +50,8 @@ ORDER BY nspname, relname
 """
 
 
-# A dump does not tell whose the database was, nor who may do what in it. A new one lets everybody
-# make temporary tables, which stand before others of their names.
+# A dump holds neither the owner of the database nor its privileges. A new database lets everybody
+# create temporary tables, which shadow other tables of the same name.
 DATABASE_AS_BEFORE = """
 SELECT format('ALTER DATABASE %I OWNER TO %I', current_database(), tableowner)
 FROM pg_tables WHERE tablename = 'django_migrations'
@@ -106,8 +106,10 @@ def counts_file(file: Path) -> Path:
 
 
 def counts_beside(file: Path, folder: Path, command: str) -> str:
-    """Of a backup that can be read. Raises SystemExit that names the newest backups of the folder
-    and how `command` is told of one, where the file or its counts cannot.
+    """Returns the counts of a readable backup.
+
+    Raises SystemExit, with the newest backups of the folder and the `command` for one, where the
+    file or its counts cannot be read.
     """
     try:
         if not file.name:
@@ -122,9 +124,9 @@ def counts_beside(file: Path, folder: Path, command: str) -> str:
 
 
 def newest(folder: Path, command: str) -> str:
-    """What there is in the folder, latest first, and how to say it."""
+    """Lists the newest backups of the folder, and the command for the latest."""
     files = [file for file in folder.glob("*.dump") if counts_file(file).is_file()]
-    # By the time that a name ends with: a copy's own time is that of the copy.
+    # Sorted by the time in the name: a copy has a modification time of its own.
     files.sort(key=lambda file: file.stem.rpartition("-")[2], reverse=True)
     if not files:
         return f"No backup lies in {folder}; {command}/the/folder/NAME.dump is one elsewhere."
@@ -137,7 +139,7 @@ def private(path: str, flags: int) -> int:
 
 
 def count_rows(database: str) -> str:
-    """Lines of `table|rows`."""
+    """Returns lines of `table|rows`."""
     return ask(COUNT_ROWS, database)
 
 
@@ -164,13 +166,13 @@ def dump(database: str, file: Path) -> str:
 
 
 def fill(database: str, file: IO[bytes]) -> None:
-    """Restores the dump into a new database. The roles that it names must be there."""
+    """Restores the dump into a new database. The roles that the dump names must exist."""
     ask(f"CREATE DATABASE {quoted(database)} TEMPLATE template0;")
     program = at_server("pg_restore", "--exit-on-error", f"--dbname={database}")
     if subprocess.run(program, stdin=file).returncode != 0:
         raise SystemExit("The dump cannot be restored; see above.")
     ask(DATABASE_AS_BEFORE, database)
-    # Without statistics the first hours' plans would be those of empty tables.
+    # Without statistics the planner would take the tables for empty at first.
     ask("SET statement_timeout = 0; ANALYZE;", database)
 
 
@@ -180,7 +182,7 @@ def drop(database: str) -> None:
 
 @contextmanager
 def restored(file: Path, expected: str, database: str) -> Iterator[None]:
-    """The block has the dump in that new database, compared; where something fails, it is gone."""
+    """Restores and compares the dump in a new database, which is dropped where something fails."""
     try:
         with file.open("rb") as contents:
             fill(database, contents)
@@ -212,7 +214,7 @@ def make(folder: Path) -> None:
     database = name_of_database()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / f"{database}-{now()}.dump"
-    # It has its name once it is known to be good.
+    # The file gets its name once it has been checked.
     unchecked = file.with_name(f"{file.name}.unchecked")
     try:
         counts = dump(database, unchecked)
@@ -236,7 +238,7 @@ def restore(file: Path, counts: str) -> None:
 
 
 def put_in_place(database: str, new: str, old: str) -> None:
-    """Renames both at once. Whoever is connected is cut off, and connects to the new one."""
+    """Renames both in one transaction. Clients are disconnected, and reconnect to the new one."""
     if not exists(database):
         ask(f"ALTER DATABASE {quoted(new)} RENAME TO {quoted(database)};")
         return

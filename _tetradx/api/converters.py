@@ -1,4 +1,4 @@
-"""Path converters: a value that can be no id of ours arrives in the view as None.
+"""Path converters: a value that cannot be an id of this service arrives in the view as None.
 
 The contract gives such a path the answer of an unknown id, not a 404 of the router; and
 `filter(id=None)` finds nothing without asking the database.
@@ -6,7 +6,7 @@ The contract gives such a path the answer of an unknown id, not a 404 of the rou
 
 import re
 
-BIGINT_MAX = 2**63 - 1
+from django.db.models import BigIntegerField
 
 
 class RowIdConverter:
@@ -16,17 +16,7 @@ class RowIdConverter:
         if not re.fullmatch("[0-9]{1,19}", value):
             return None
         number = int(value)
-        return number if number <= BIGINT_MAX else None
-
-    def to_url(self, value: object) -> str:
-        return str(value)
-
-
-class ReferralIdConverter:
-    regex = "[^/]+"
-
-    def to_python(self, value: str) -> str | None:
-        return value if re.fullmatch("[A-Z0-9]{10}", value) else None
+        return number if number <= BigIntegerField.MAX_BIGINT else None
 
     def to_url(self, value: object) -> str:
         return str(value)

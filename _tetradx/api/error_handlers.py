@@ -34,10 +34,10 @@ UNREADABLE = "The request ended before its body did."
 
 
 def exception_handler(exc: Exception, context: dict) -> Response | None:
-    """DRF's hook. None, for what nobody foresaw, lets Django log it and call `server_error`."""
+    """DRF's hook. Returns None for an unforeseen error: Django logs it and calls `server_error`."""
     api_exception = as_api_exception(exc)
     if isinstance(exc, OperationalError | InterfaceError):
-        # One line: while the database is away there are many.
+        # One line without a traceback: there are many while the database is away.
         log.warning("The database is away or gave up: %s", database_fault(exc))
     elif isinstance(exc, DatabaseError) and api_exception is not exc:
         log.warning("The database refused a statement", exc_info=exc)
@@ -45,14 +45,14 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     if response is not None:
         set_rollback()
         response.data = error_body(response.status_code, detail_of(response.data))
-        # Errors are JSON, also of the routes that serve something else.
+        # Errors are JSON, even on routes that serve another format.
         request = context["request"]
         request.accepted_renderer, request.accepted_media_type = JSON, JSON.media_type
     return response
 
 
 def as_api_exception(exc: Exception) -> Exception:
-    """Turns what the database and Django raise into the error that the client is told."""
+    """Turns an error of the database or of Django into the error that the client gets."""
     if isinstance(exc, DatabaseError) and is_concurrent_change(exc):
         return Conflict()
     if isinstance(exc, OperationalError | InterfaceError):
@@ -71,7 +71,7 @@ def error_body(code: int, detail: object) -> dict:
 
 
 def detail_of(data: object) -> str | dict[str, list[str]]:
-    """A string, or {field: [string, ...]}, out of what DRF and simplejwt put into a response."""
+    """Turns the data of an error of DRF or simplejwt into a string or {field: [string, ...]}."""
     if isinstance(data, list):
         return " ".join(sentences(data))
     if isinstance(data, dict):
@@ -82,7 +82,7 @@ def detail_of(data: object) -> str | dict[str, list[str]]:
 
 
 def sentences(errors: object) -> Iterator[str]:
-    """Errors of nested fields and items, each with the way to it: "2: price: A valid …"."""
+    """Yields the errors of nested fields and items, each with its path: "2: price: A valid …"."""
     if isinstance(errors, dict):
         for key, nested in errors.items():
             where = f"{int(key) + 1}" if isinstance(key, int) else str(key)
@@ -96,7 +96,7 @@ def sentences(errors: object) -> Iterator[str]:
 
 
 def error_view(status: HTTPStatus, admin_view, detail: str = ""):
-    """A Django error handler: the envelope for clients, Django's page for people in the admin."""
+    """Makes a Django error handler: the envelope for clients, Django's page in the admin site."""
 
     def view(request: HttpRequest, *args, **kwargs) -> HttpResponse:
         if request.path.startswith(f"/{settings.ADMIN_PATH}"):
@@ -113,7 +113,7 @@ crashed = error_view(HTTPStatus.INTERNAL_SERVER_ERROR, defaults.server_error)
 
 
 def plain_page(status: HTTPStatus, details: object) -> HttpResponse:
-    """Without a template of the admin's: each would ask the database who is signed in."""
+    """Makes a page without a template of the admin site, which would query who is signed in."""
     page = defaults.ERROR_PAGE_TEMPLATE % {"title": status.phrase, "details": details}
     return HttpResponse(page, status=status)
 
@@ -138,14 +138,14 @@ too_large = error_view(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large_page, RequestTooLarge.default_detail
 )
 unreadable = error_view(HTTPStatus.BAD_REQUEST, unreadable_page, UNREADABLE)
-# By the development server alone, which takes no chunks apart.
+# Only the development server needs this: it does not decode chunks.
 length_required = error_view(
     HTTPStatus.LENGTH_REQUIRED, length_required_page, HTTPStatus.LENGTH_REQUIRED.description
 )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's own page has its style within it; the log says the reason."""
+    """Replaces Django's page, which has an inline style. The log says the reason."""
     details = "This form is too old, or came from another site. Go back, reload it and try again."
     return plain_page(HTTPStatus.FORBIDDEN, details)
 
@@ -154,7 +154,7 @@ unavailable = error_view(HTTPStatus.SERVICE_UNAVAILABLE, unavailable_page)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """What failed outside DRF's views: the admin site, and middleware."""
+    """Answers an error outside of DRF's views: in the admin site or in middleware."""
     error = sys.exception()
     if isinstance(error, Exception) and isinstance(as_api_exception(error), ServiceUnavailable):
         response = unavailable(request)

@@ -1,4 +1,4 @@
-"""The errors that the service raises itself; `error_handlers` gives them their shape."""
+"""The errors that the service itself raises; `error_handlers` formats them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class BadRequest(exceptions.APIException):
-    """A 400 whose detail is one sentence, for what is wrong with no single field."""
+    """A 400 whose detail is one sentence, for an error that does not belong to one field."""
 
     status_code = HTTPStatus.BAD_REQUEST
     default_detail = "Bad request."
@@ -36,8 +36,8 @@ class ServiceUnavailable(exceptions.APIException):
     wait = RETRY_AFTER_SECONDS
 
 
-# What somebody else's change at the same time can cause. Any other broken rule (a value that is
-# missing, a check) is a fault of ours, for which nobody needs to try again.
+# The errors that a concurrent change can cause. Any other violation (a missing value, a check) is a
+# bug, and trying again does not help.
 CONCURRENT_CHANGE_SQLSTATES = {
     errorcodes.UNIQUE_VIOLATION,
     errorcodes.FOREIGN_KEY_VIOLATION,
@@ -49,7 +49,7 @@ CONCURRENT_CHANGE_SQLSTATES = {
 
 
 def is_concurrent_change(error: BaseException) -> bool:
-    """Whether an error of the database, or of the ORM, may come of a change at the same time."""
+    """Tells whether a concurrent change may have caused this error of the database or the ORM."""
     if isinstance(error, ProtectedError | RestrictedError):
         return True
     return getattr(error.__cause__, "pgcode", None) in CONCURRENT_CHANGE_SQLSTATES
@@ -59,7 +59,7 @@ def is_concurrent_change(error: BaseException) -> bool:
 def refuse_broken_rule(*, constraints: set[str], field: str, message: str) -> Iterator[None]:
     """Raises ValidationError under `field` where one of the named constraints is violated.
 
-    The transaction is broken then, and ends with the error.
+    The transaction is then aborted, and ends with the error.
     """
     try:
         yield
@@ -72,7 +72,7 @@ def refuse_broken_rule(*, constraints: set[str], field: str, message: str) -> It
 
 @contextmanager
 def refuse_duplicate(*, constraints: set[str], field: str, message: str) -> Iterator[None]:
-    """Lets the database decide whether a value is taken, since looking first loses races.
+    """Lets the database decide whether a value is taken: a check beforehand would lose races.
 
     Raises ValidationError under `field` where one of the named constraints is violated; the
     transaction around it, if any, can go on.

@@ -1,19 +1,18 @@
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import BigIntegerField
 from rest_framework import serializers
 
 from _tetradx.values.names import clean_name, validate_name
 from _tetradx.values.numbers import DECIMAL_NUMBER, WHOLE_NUMBER, without_negative_zero
 
-from .converters import BIGINT_MAX
-
 
 class TextField(serializers.CharField):
-    """Text; of JSON's numbers the integers alone, as their digits.
+    """Text. Of JSON's numbers it only accepts integers, as their digits.
 
-    A spreadsheet writes 209000111.0 for a phone number, which would have a digit more, and a number
-    of twenty digits was rounded when it was read.
+    A spreadsheet writes a phone number as 209000111.0, which would get another digit; and a float
+    of twenty digits was rounded when it was parsed.
     """
 
     def to_internal_value(self, data: Any) -> str:
@@ -40,11 +39,11 @@ class RowIdField(WholeNumberField):
     """The id of a row, as a number or as its string; 400 beyond the column's range."""
 
     def __init__(self, **kwargs):
-        super().__init__(max_value=BIGINT_MAX, min_value=0, **kwargs)
+        super().__init__(max_value=BigIntegerField.MAX_BIGINT, min_value=0, **kwargs)
 
 
 class ShortListField(serializers.ListField):
-    """Refuses a list that is too long before it looks at the items, which could take minutes."""
+    """Refuses a list that is too long before it validates the items, which could take minutes."""
 
     def to_internal_value(self, data):
         if isinstance(data, list) and len(data) > self.max_length:
@@ -53,7 +52,7 @@ class ShortListField(serializers.ListField):
 
 
 class NameField(TextField):
-    """A name or an identifier, as it is kept; 400 where nobody could see it."""
+    """A name or an identifier, cleaned; 400 where it is invisible."""
 
     def __init__(self, **kwargs):
         super().__init__(**{"max_length": 255, **kwargs})

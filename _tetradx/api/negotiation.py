@@ -4,9 +4,9 @@ from rest_framework.negotiation import DefaultContentNegotiation
 
 
 class ContentNegotiation(DefaultContentNegotiation):
-    """Refuses an Accept that cannot be read, where Python's email package raises anything.
+    """Refuses a malformed Accept, for which Python's email package raises any exception.
 
-    One that names nothing is as good as none: any (RFC 9110, 5.6.1 and 12.5.1).
+    An empty Accept means any type, as a missing one does (RFC 9110, 5.6.1 and 12.5.1).
     """
 
     def get_accept_list(self, request):

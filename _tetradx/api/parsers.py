@@ -4,7 +4,7 @@ from rest_framework.exceptions import ParseError
 
 from .exceptions import RequestTooLarge
 
-# No form of ours nests deeper than three; far deeper, and whoever walks the data runs out of stack.
+# No form nests deeper than three levels; code that walks far deeper data would overflow its stack.
 DEEPEST_NESTING = 20
 
 

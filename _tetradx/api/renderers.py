@@ -2,11 +2,11 @@ from drf_orjson_renderer.renderers import ORJSONRenderer
 
 
 class PlainRenderer(ORJSONRenderer):
-    """For the two refresh routes, which have no envelope, and errors, which have their own."""
+    """Renders the two refresh routes, which have no envelope, and errors, which have their own."""
 
 
 def success_message(view, method: str) -> str:
-    """The view's literal; where its methods have different ones, it holds them by method."""
+    """The message of the view's method. A view whose methods differ holds a dict by method."""
     message = view.success_message
     return message if isinstance(message, str) else message["GET" if method == "HEAD" else method]
 

@@ -1,4 +1,4 @@
-"""How the OpenAPI schema shows what is common to all routes: envelope, errors, request id."""
+"""The common parts of all routes in the OpenAPI schema: envelope, errors, request id."""
 
 from http import HTTPStatus
 
@@ -44,7 +44,7 @@ class ErrorSerializer(serializers.Serializer):
 
 
 def refuses(*details: str | dict, code: int = HTTPStatus.BAD_REQUEST):
-    """Shows in the schema what a view's method says of faults of its own."""
+    """Adds the errors of a view's method to the schema."""
 
     def decorate(method):
         refusals = getattr(method, "refusals", {})
@@ -55,9 +55,9 @@ def refuses(*details: str | dict, code: int = HTTPStatus.BAD_REQUEST):
 
 
 def leads_to(operation_id: str, *, body: dict | None = None, **path: str):
-    """Shows in the schema, as an OpenAPI link, what can be asked next with an answer's values.
+    """Adds an OpenAPI link to the schema: an operation that takes values of the answer.
 
-    `path` and `body` name them, each by its place in the answer: "data/tests/0/test_id".
+    `path` and `body` name the values by their place in the answer: "data/tests/0/test_id".
     """
 
     def decorate(method):

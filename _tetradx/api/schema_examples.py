@@ -8,5 +8,5 @@ SerializerClass = TypeVar("SerializerClass", bound=type[Serializer])
 
 
 def example(value: dict) -> Callable[[SerializerClass], SerializerClass]:
-    """Shows `value` in the schema wherever the decorated form or answer stands."""
+    """Adds `value` to the schema as the example of the decorated form or answer."""
     return extend_schema_serializer(examples=[OpenApiExample("Example", value=value)])

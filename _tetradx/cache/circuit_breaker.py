@@ -2,9 +2,10 @@ import time
 
 
 class CircuitBreaker:
-    """Spares the requests of this process a wait for what has just given no answer.
+    """Spares the requests of this process the timeout of a service that has just failed.
 
-    For those that can do without. A Redis that hangs would cost each of them REDIS_TIMEOUTS.
+    It is for requests that can do without the service. While Redis hangs, each of them would wait
+    for REDIS_TIMEOUTS.
     """
 
     def __init__(self, pause_seconds: float):

@@ -13,21 +13,23 @@ Value = TypeVar("Value")
 
 
 class JSONSerializer:
-    """In the place of Django's, which unpickles what it finds: whoever could write into Redis could
-    have the service run anything."""
+    """Replaces Django's serializer, which unpickles.
+
+    Whoever can write into Redis could have the service run any code by a pickle.
+    """
 
     def dumps(self, value: object) -> bytes:
         return orjson.dumps(value)
 
     def loads(self, data: bytes) -> object:
-        """Raises ValueError for what is no JSON."""
+        """Raises ValueError for data that is not JSON."""
         return orjson.loads(data)
 
 
 def cached(key: str, make: Callable[[], Value]) -> Value:
-    """What the cache has under `key`, else what `make` gives, which may raise.
+    """Returns the value under `key` in the cache, else what `make` returns; `make` may raise.
 
-    A cache that is away makes the service slower and nothing else.
+    Without the cache the service is slower, and that is all.
     """
     if redis_breaker.is_open:
         return make()

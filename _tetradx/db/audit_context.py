@@ -1,7 +1,8 @@
-"""Who changes rows, told to the database along with each change, for its history to keep.
+"""Sends the database, with each change, the user and the request that it comes from.
 
-The same message that carries a change sets `tetradx.user_id` and `tetradx.request_id` for its
-transaction alone: no statement more, and nothing that a session of a pool would keep.
+The history stores them. The message that carries the change also sets `tetradx.user_id` and
+`tetradx.request_id`, for its transaction only: without another round trip, and without a value that
+a pooled session would keep.
 """
 
 import re
@@ -14,14 +15,15 @@ CHANGES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b")
 
 
 class Origin(Protocol):
-    """Where changes come from. Both stand in SQL as they are: no quotes, no percent signs."""
+    """Where changes come from. Both values go into SQL unescaped: no quotes, no percent signs."""
 
     @property
     def id(self) -> str:
-        """Of the request; `manage.py NAME` for a command."""
+        """The id of the request; `manage.py NAME` for a command."""
 
     @property
-    def user_id(self) -> str | None: ...
+    def user_id(self) -> str | None:
+        """The id of the signed-in user, if any."""
 
 
 class Command(NamedTuple):
@@ -30,7 +32,7 @@ class Command(NamedTuple):
 
     @classmethod
     def named_by(cls, arguments: list[str]) -> "Command":
-        """The command of sys.argv. A request's id has no space, and so cannot pass for one."""
+        """Reads the command of sys.argv. The space in its id tells it from the id of a request."""
         name = arguments[1] if len(arguments) > 1 else ""
         return cls(f"manage.py {re.sub('[^a-z_]', '', name)}")
 
@@ -48,9 +50,9 @@ def changes_come_from(origin: Origin) -> Iterator[None]:
 
 
 def with_origin(sql: Any) -> Any:
-    """With the current origin before it, where it begins with INSERT, UPDATE or DELETE.
+    """Prepends the current origin to SQL that begins with INSERT, UPDATE or DELETE.
 
-    A change that begins otherwise (WITH, SELECT of a function) has the origin of the one before
+    A change that begins otherwise (WITH, SELECT of a function) gets the origin of the change before
     it in its transaction, if any.
     """
     origin = current_origin.get()

@@ -1,4 +1,4 @@
-"""Statements for whoever must hear in time that the database does not answer."""
+"""Statements with a deadline, for callers that must notice in time that the database is frozen."""
 
 import select
 import time
@@ -13,11 +13,11 @@ EVENTS = {POLL_READ: select.POLLIN, POLL_WRITE: select.POLLOUT}
 
 
 def rows_within(seconds: float, *statements: str) -> list[list[tuple]]:
-    """The rows of each statement, over a connection of its own.
+    """Returns the rows of each statement, over a connection of its own.
 
-    A kept connection waits for as long as a frozen server does, whatever its timeouts. It is
-    psycopg2's own kind: an asynchronous one comes to be before anybody is reached, and would tell
-    `connecting.Connection` that the database is there.
+    A persistent connection waits for as long as the server is frozen, whatever its timeouts. The
+    class of this one is psycopg2's: an asynchronous connection exists before the server is reached,
+    and would make `connections.Connection` believe that the database answers.
     Raises TimeoutError or psycopg2.Error.
     """
     deadline = time.monotonic() + seconds
@@ -38,7 +38,7 @@ def rows_within(seconds: float, *statements: str) -> list[list[tuple]]:
 
 
 def wait_for(own: Any, deadline: float) -> None:
-    """Until the asynchronous connection has done what it was told. Raises TimeoutError."""
+    """Waits until the asynchronous connection is idle. Raises TimeoutError."""
     while (state := own.poll()) != POLL_OK:
         ready = select.poll()
         ready.register(own.fileno(), EVENTS[state])

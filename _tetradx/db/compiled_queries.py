@@ -1,7 +1,7 @@
 """Querysets as parts of hand-written SQL, compiled once.
 
-Building and compiling a queryset costs more than the statement itself on the routes that are asked
-most; so their SQL is written by hand, and the rules that querysets hold are set into it.
+On the busiest routes, building and compiling a queryset costs more than the statement itself. So
+their SQL is written by hand, and the rules that querysets hold are inserted into it.
 """
 
 import re
@@ -14,7 +14,7 @@ from django.db.models.query import get_related_populators  # type: ignore[attr-d
 
 
 class Parameter(Expression):
-    """Stands in a queryset for a value that is given when its SQL runs, as `%(name)s`."""
+    """A placeholder in a queryset for a value that is given when its SQL runs, as `%(name)s`."""
 
     def __init__(self, name: str, output_field: Field):
         self.name = name
@@ -25,12 +25,12 @@ class Parameter(Expression):
 
 
 def sql_of(queryset: QuerySet) -> str:
-    """The queryset's SQL, with its Parameters to be given by name."""
+    """Returns the queryset's SQL, with its Parameters as named placeholders."""
     sql, values = queryset.query.sql_with_params()
     written = (
         f"%({value.name})s" if isinstance(value, Parameter) else literal(value) for value in values
     )
-    # %% stays as it is, for whoever runs the SQL.
+    # %% stays as it is: psycopg2 reads it when the SQL runs.
     return re.sub("%[%s]", lambda mark: mark[0] if mark[0] == "%%" else next(written), sql)
 
 
@@ -46,14 +46,14 @@ def rows_of(sql: str, parameters: dict[str, Any]) -> list[tuple]:
 
 
 def instances_of(queryset: QuerySet) -> Callable[[dict[str, Any]], list[Any]]:
-    """What asks for the queryset's instances, select_related ones included, by parameters.
+    """Returns a function that fetches the queryset's instances, select_related ones included.
 
-    The SQL is compiled when this is called. Field converters are bypassed; none of ours needs one
-    on PostgreSQL.
+    The function takes the parameters by name; the SQL is compiled before. Field converters are
+    bypassed: no field of this service needs one on PostgreSQL.
     """
     sql = sql_of(queryset)
     compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
-    compiler.as_sql()  # which tells the compiler the columns of each model
+    compiler.as_sql()  # sets klass_info
     klass_info = compiler.klass_info
     first, last = klass_info["select_fields"][0], klass_info["select_fields"][-1] + 1
     names = [column.target.attname for column, *_ in compiler.select[first:last]]

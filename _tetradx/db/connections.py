@@ -11,21 +11,21 @@ from psycopg2.extensions import connection, cursor
 
 from _tetradx.db.audit_context import with_origin
 
-# A refusal comes at once. What takes longer came from nobody.
+# A refused connection fails immediately. A slower failure means that no host answered.
 SLOW_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 
 
 class Connection(connection):
-    """psycopg2's, for threads that do not queue up at a database which is out of reach.
+    """psycopg2's connection, for threads that do not queue up at an unreachable database.
 
-    Where not even a refusal comes, an attempt lasts for DB_CONNECT_TIMEOUT_S, or as long as the
-    resolver looks for the host's name, and soon all threads would be in one. So after one that
-    failed slowly a single thread tries now and then, and the others' attempts fail at once.
+    Where no host answers, an attempt lasts for DB_CONNECT_TIMEOUT_S, or until the resolver gives
+    up, and soon all threads would wait in one. So after an attempt that failed slowly, only one
+    thread tries again, now and then, and the attempts of the others fail immediately.
     Raises psycopg2.OperationalError.
     """
 
-    # Of this process: when to try again (time.monotonic), where the last attempt failed slowly.
+    # Where the last attempt of this process failed slowly: when to try again (time.monotonic).
     next_attempt_at: float | None = None
     single = threading.Lock()
 
@@ -70,13 +70,13 @@ class Connection(connection):
             super().rollback()
 
     def shut_down(self) -> None:
-        """Called by another thread than the one that waits, which then has an OperationalError."""
+        """Ends another thread's wait for the database, which then raises OperationalError there."""
         with socket.socket(fileno=os.dup(self.fileno())) as duplicate:
             duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class Cursor(cursor):
-    """psycopg2's, which says that it waits, and where a change comes from."""
+    """psycopg2's cursor, which registers each wait, and sends the origin with each change."""
 
     def execute(self, sql: Any, values: Any = None) -> None:
         with self.connection.waited_for():
@@ -87,6 +87,6 @@ class Cursor(cursor):
             super().executemany(with_origin(sql), rows)
 
 
-# The threads of this process that wait for the database, on which connection and since when
+# By id, each thread of this process that waits for the database: its connection, and since when
 # (time.monotonic).
 waiting: dict[int, tuple[Connection, float]] = {}

@@ -7,9 +7,9 @@ from django.db import models
 
 
 class DerivedCharField(models.CharField):
-    """`derive(row.<source>)`, computed by every save and bulk_create, never set by hand.
+    """A column with the value `derive(row.<source>)`, which every save and bulk_create computes.
 
-    For a value that PostgreSQL cannot generate itself, such as a phone number's E.164 form.
+    It is for a value that PostgreSQL cannot generate itself, such as a phone number's E.164 form.
     """
 
     def __init__(self, *args: Any, source: str, derive: Callable[[str], str], **kwargs: Any):

@@ -1,7 +1,7 @@
-"""Derived columns that are not, or no longer, what their source derives to.
+"""Finds and mends derived columns whose stored value is not the one that their source derives to.
 
-PostgreSQL keeps a key and its number together but cannot derive one. What changes the derivation
-itself, such as PHONE_DEFAULT_REGION or the library of phone numbers, leaves stored keys stale.
+PostgreSQL keeps a key and its number together but cannot derive the key. A change of the derivation
+itself, such as of PHONE_DEFAULT_REGION or of the phone number library, leaves stored keys stale.
 """
 
 from collections import Counter, defaultdict
@@ -48,7 +48,7 @@ def is_unique(field: DerivedCharField) -> bool:
 
 
 def keys_in_common(field: DerivedCharField) -> list[list[Key]]:
-    """The rows of a unique key that would be one row's, were all of them what is due."""
+    """Groups the rows that would share a unique key if every key were the one that is due."""
     if not is_unique(field):
         return []
     holders = Counter(key.due for key in keys_of(field))
@@ -60,14 +60,14 @@ def keys_in_common(field: DerivedCharField) -> list[list[Key]]:
 
 
 def mend(field: DerivedCharField) -> int:
-    """The number of keys that were mended; those that several rows would share are left.
+    """Mends stale keys and returns their number; keys that several rows would share are left.
 
-    A row whose source was changed since it was read is left, too: its key came with that.
+    A row whose source has changed since it was read is left, too: that change has set its key.
     """
     left = {key.pk for keys in keys_in_common(field) for key in keys}
     stale = (key for key in stale_keys(field) if key.pk not in left)
     mended = 0
-    # Unique ones all at once, since one row's new key may be another's stale one.
+    # Unique keys are mended in one batch, since one row's new key may be another's stale key.
     while batch := list(islice(stale, None if is_unique(field) else BATCH_SIZE)):
         with transaction.atomic():
             if is_unique(field):

@@ -1,4 +1,4 @@
-"""Whether the database has room for all connections and what its role may do."""
+"""Warnings at the start: too few connections for the workers, and a role with too many rights."""
 
 import logging
 
@@ -9,9 +9,9 @@ log = logging.getLogger("tetradx.database")
 
 
 def warn_of_too_few(*, wanted: int) -> None:
-    """Compares the connections that workers x threads may hold with what the database lets in.
+    """Logs a warning where workers x threads may need more connections than the database allows.
 
-    Nothing of it is kept open: a connection from before the fork would be shared by all workers.
+    The connection is closed again: all workers would share one that was opened before the fork.
     """
     try:
         with connection.cursor() as cursor:
@@ -34,7 +34,7 @@ def warn_of_too_few(*, wanted: int) -> None:
         )
 
 
-# What triggers and migrations alone write, as deploy/postgres/init.sh leaves it.
+# The tables that only triggers and migrations write, as deploy/postgres/init.sh sets it up.
 KEPT_TABLES = (
     "medics_change",
     "medics_statuschange",
@@ -45,8 +45,8 @@ KEPT_TABLES = (
     "auth_permission",
 )
 
-# What the role that serves requests needs none of, each with its condition on pg_roles' row `me`.
-# Whoever can do one of these could pass by the history.
+# The rights that the role that serves requests must not have, each with its condition on the row
+# `me` of pg_roles. With any of these it could bypass the history.
 EXCESS = (
     ("is a superuser", "rolsuper"),
     ("makes roles or databases", "rolcreaterole OR rolcreatedb"),
@@ -98,9 +98,9 @@ EXCESS_OF_ROLE = f"SELECT rolname, {CONDITIONS} FROM pg_roles me WHERE rolname =
 
 
 def warn_of_rights() -> None:
-    """Logs, in production, what the role that serves requests may do and should not.
+    """Logs a warning, in production, where the role that serves requests has too many rights.
 
-    Elsewhere one role does all. Nothing of it is kept open, as above.
+    In other environments one role does everything. The connection is closed again, as above.
     """
     if not settings.PRODUCTION:
         return
@@ -109,7 +109,7 @@ def warn_of_rights() -> None:
             cursor.execute(EXCESS_OF_ROLE, {"kept": list(KEPT_TABLES)})
             role, *may = cursor.fetchone()
     except OperationalError:
-        # That it does not answer has been said.
+        # warn_of_too_few has logged that the database does not answer.
         return
     except Error as error:
         log.warning("What the role may do could not be asked: %s", type(error).__name__)

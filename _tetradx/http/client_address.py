@@ -1,4 +1,4 @@
-"""Who the client is, where proxies stand between."""
+"""The client's address behind proxies."""
 
 import re
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from django.conf import settings
 
 
 def client_address(environ: Mapping[str, str]) -> str:
-    """The nearest address that is none of our proxies (settings.TRUSTED_PROXIES).
+    """The nearest address that is not a trusted proxy (settings.TRUSTED_PROXIES).
 
-    Each proxy adds whom it heard from at the end of X-Forwarded-For, so the hops are read from the
-    end, and only as long as it is a trusted proxy that names the next: what stands before that is
+    Each proxy appends the address that it was called from to X-Forwarded-For. So the hops are read
+    from the end, and only as long as a trusted proxy names the next one: anything before that is
     the client's own claim.
     """
     address = environ.get("REMOTE_ADDR", "")
@@ -25,15 +25,15 @@ def client_address(environ: Mapping[str, str]) -> str:
     return address
 
 
-# As a proxy may write whom it heard from: with a port, an IPv6 address then in brackets.
+# A hop as a proxy may write it: with a port, an IPv6 address then in brackets.
 HOP = re.compile(r"(?P<v4>[0-9.]+)(:[0-9]{1,5})?|\[(?P<v6>[^\]]+)\](:[0-9]{1,5})?|(?P<bare>.+)")
 
 
 def address_of(hop: str) -> IPv4Address | IPv6Address | None:
-    """None where it names none.
+    """Parses a hop; None where it is not an address.
 
-    Without its port, and without a scope id ("%eth0"), which could hold anything, a field of a line
-    of the log for one.
+    The port is dropped, and so is a scope id ("%eth0"), which could hold any text, such as a forged
+    field of a log line.
     """
     match = HOP.fullmatch(hop.strip())
     if not match:

@@ -32,11 +32,11 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestRecordMiddleware:
-    """Gives every request an id and a record, and tells gunicorn's access log what it says.
+    """Gives every request an id and a record, and passes the record on to gunicorn's access log.
 
-    A sane X-Request-ID of the caller is sent back; anything else could forge log lines. In the log
-    and in the history it stands before an id of ours, SENT/OURS, so that no caller's can pass for
-    that of another request: a sane one has no slash.
+    A sane X-Request-ID of the caller is sent back; any other could forge log lines. The log and the
+    history have it before a generated id, as SENT/GENERATED, so that a caller cannot use the id of
+    another request: a sane id has no slash.
     """
 
     def __init__(self, get_response):
@@ -59,8 +59,8 @@ class RequestRecordMiddleware:
             in_flight.pop(record.thread_id, None)
         response["X-Request-ID"] = sent if is_sane else ours
         if response.status_code == HTTPStatus.NOT_MODIFIED:
-            # Django's is that of an empty body; the one due is the body's that the client has
-            # (RFC 9110, 8.6).
+            # Django sets the length of an empty body; the header would have to be the length of the
+            # body that the client already has (RFC 9110, 8.6).
             del response["Content-Length"]
         request.META.update(
             {
@@ -93,8 +93,8 @@ def warn_of_cost(record: RequestRecord) -> None:
 class ProbeMiddleware:
     """Answers probes before anything looks at the host or the scheme of a request.
 
-    They ask the container itself: by an address that ALLOWED_HOSTS does not have, and without TLS.
-    Where metrics have an address of their own, they are there alone, and nothing else is.
+    Probes call the container itself, by an address that is not in ALLOWED_HOSTS, and without TLS.
+    Where metrics have an address of their own, only they are served there, and nowhere else.
     """
 
     def __init__(self, get_response):
@@ -116,11 +116,11 @@ class ProbeMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses what is too large before anybody reads it.
+    """Refuses a body that is too large before it is read.
 
-    Django's own limit leaves files out: anybody could fill the disk by a form of the admin's. A
-    chunked body, which does not say its length and so would be none to Django, is read here, up to
-    the limit.
+    Django's own limit leaves files out: anybody could fill the disk by a form of the admin site. A
+    chunked body has no length, so that Django would take it for empty; it is read here, up to the
+    limit.
     """
 
     def __init__(self, get_response):
@@ -143,9 +143,9 @@ class BodyLimitMiddleware:
 
 
 def take_chunked_body(request: WSGIRequest) -> None:
-    """Gives the request a body of a known length. The server has taken the chunks apart.
+    """Gives the request a body of a known length, whose chunks the server has put together.
 
-    Raises RequestTooLarge, or UnreadablePostError where the chunks are none or end too early.
+    Raises RequestTooLarge, or UnreadablePostError where the chunks are malformed or incomplete.
     """
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     try:
@@ -159,11 +159,11 @@ def take_chunked_body(request: WSGIRequest) -> None:
 
 
 class DevelopmentMiddleware:
-    """In development, where no gunicorn writes an access log: a line for each request, and its
-    cost where the browser's network panel shows it.
+    """Logs each request in development, and sends its cost to the browser's network panel.
 
-    What is the client's fault is answered as in production: Django's debug pages of 400 and 404 are
-    for the admin site alone. Of a crash they show where it was.
+    gunicorn, which writes the access log, does not run there. Errors of the client are answered as
+    in production: Django's debug pages of 400 and 404 are only for the admin site. The debug page
+    of a 500 stays.
     """
 
     answers: dict[int, Callable[[HttpRequest], HttpResponse]] = {
@@ -193,7 +193,7 @@ class DevelopmentMiddleware:
         return response
 
     def answer_as_in_production(self, request: HttpRequest, response: HttpResponse) -> None:
-        """Leaves the headers that others have set, such as those for browsers of other origins."""
+        """Replaces the body, and keeps headers that others have set, such as those of CORS."""
         answer = self.answers.get(response.status_code)
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         if not answer or not is_page or request.path.startswith(f"/{settings.ADMIN_PATH}"):

@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-# The admin site and the API's documentation: files of ours alone, and no script or style within the
-# page. A QR code is an image within it.
+# For the admin site and the API's documentation: only files of this service, and no inline script
+# or style. A QR code is an inline image.
 POLICY_OF_PAGES = "; ".join(
     [
         "default-src 'none'",
@@ -19,7 +19,7 @@ POLICY_OF_PAGES = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-# JSON, spreadsheets, static files: nothing that a browser should ever run or show within a page.
+# For JSON, spreadsheets and static files: a browser should never run them or show them in a frame.
 POLICY_OF_OTHERS = "default-src 'none'; frame-ancestors 'none'"
 
 UNUSED_FEATURES = ", ".join(
@@ -31,7 +31,7 @@ DEBUG_PAGES = {HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR}
 
 
 class SecurityHeadersMiddleware:
-    """Whatever says nothing of caching is kept by nobody: it may be about a patient."""
+    """Responses without `Cache-Control` get `no-store`, because they may contain patient data."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -44,7 +44,7 @@ class SecurityHeadersMiddleware:
             headers["Permissions-Policy"] = UNUSED_FEATURES
             policy = POLICY_OF_PAGES
             if settings.DEBUG and response.status_code in DEBUG_PAGES:
-                # Django's own, with scripts and styles within them.
+                # Django's debug pages have inline scripts and styles.
                 return response
         else:
             policy = POLICY_OF_OTHERS

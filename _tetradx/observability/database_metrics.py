@@ -1,4 +1,4 @@
-"""Metrics that the database is asked for, anew at each scrape."""
+"""Metrics that are read from the database at each scrape."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -29,10 +29,10 @@ class Question:
 QUESTIONS: list[Question] = []
 
 
-def asked(sql: str) -> Callable[[Families], Families]:
-    """Has what the function makes of the statement's rows shown by /metrics.
+def database_metric(sql: str) -> Callable[[Families], Families]:
+    """Decorates a function that makes metrics of the statement's rows, for /metrics.
 
-    The statement must cost the same whatever the number of referrals.
+    The cost of the statement must not grow with the number of referrals.
     """
 
     def ask(families: Families) -> Families:
@@ -65,7 +65,7 @@ def answers() -> Iterator[Metric]:
         yield from question.families(rows)
 
 
-@asked("""
+@database_metric("""
     SELECT coalesce(state, 'unknown'), count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend'
         AND pid <> pg_backend_pid()
@@ -83,7 +83,7 @@ def connections(rows: list[tuple]) -> Iterator[Metric]:
     yield family
 
 
-@asked("""
+@database_metric("""
     SELECT count(*), current_setting('max_connections')::int
         - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0)

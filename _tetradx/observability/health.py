@@ -1,6 +1,6 @@
-"""What probes ask: /healthz whether the process answers, /readyz whether it can serve.
+"""The probes: /healthz tells whether the process answers, /readyz whether it can serve.
 
-JSON of their own, outside the API's envelope. They name the part that failed; the log says why.
+Their JSON is outside the API's envelope. It names the part that failed; the log says why.
 """
 
 import functools
@@ -20,8 +20,8 @@ from .logs import database_fault
 
 log = logging.getLogger("tetradx.health")
 
-# Beside the second that the cache has (settings.CACHES): a probe is answered in time, too, when
-# nobody answers the service.
+# The cache has another second (settings.CACHES), so that a probe is answered in time even when
+# neither of them answers.
 DATABASE_SECONDS = 1.5
 
 
@@ -34,7 +34,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 with status "ready", or 503 with "not ready"; either with the `parts`.
+    """Answers 200 with status "ready", or 503 with "not ready"; both with the `parts`.
 
     A part that is named in `?exclude=` does not count, as with Kubernetes' own /readyz.
     """
@@ -47,7 +47,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def states() -> dict[str, str]:
-    """Of `database` and `cache` "ok" or "failed", of `migrations` "ok", "pending" or "unknown"."""
+    """State by part.
+
+    `database` and `cache` are "ok" or "failed", `migrations` "ok", "pending" or "unknown".
+    """
     return {**states_of_database(), "cache": state_of_cache()}
 
 
@@ -80,5 +83,5 @@ def state_of_cache() -> str:
 
 @functools.cache
 def leaf_migrations() -> frozenset[tuple[str, str]]:
-    """(app, name) of those that no other depends on: where they are applied, all are."""
+    """The (app, name) of migrations that no other depends on: where they are applied, all are."""
     return frozenset(MigrationLoader(None, ignore_no_migrations=True).graph.leaf_nodes())

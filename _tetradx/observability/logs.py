@@ -1,4 +1,4 @@
-"""The lines of the log. LOGGING_GUIDE.md says what each means."""
+"""The format of the log's lines. LOGGING_GUIDE.md says what each line means."""
 
 import json
 import logging
@@ -19,11 +19,11 @@ current_request_id: ContextVar[str] = ContextVar("current_request_id", default="
 
 
 class LineFormatter(logging.Formatter):
-    """A line for people, with the id of the request that it belongs to.
+    """Formats a line for people, with the id of the request that it belongs to.
 
-    The database's messages are kept out of tracebacks: PostgreSQL quotes the refused row in them
-    ("Failing row contains (…)"), which may be a patient's. What helps to find the fault is kept:
-    the SQLSTATE and the constraint. Nothing that a client chose looks like a field or a line.
+    Tracebacks leave out the database's messages: PostgreSQL quotes the refused row in them
+    ("Failing row contains (…)"), which may be a patient's. They keep the SQLSTATE and the
+    constraint. No text of a client can look like a field or a line.
     """
 
     default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -39,8 +39,8 @@ class LineFormatter(logging.Formatter):
         if not hasattr(record, "request_id"):
             record.request_id = current_request_id.get()
         if record.exc_info:
-            # A record keeps the text of its exception. Another handler may have put one there that
-            # withholds nothing, and handlers after this one take what is there.
+            # A record caches the text of its exception. Another handler may have cached one that
+            # withholds nothing, and the handlers after this one use the cached text.
             record.exc_text = self.formatException(record.exc_info)
         return super().format(quoting_clients(record))
 
@@ -60,7 +60,7 @@ class LineFormatter(logging.Formatter):
 
 
 def quoting_clients(record: logging.LogRecord) -> logging.LogRecord:
-    """Django's lines quote paths, hosts and origins, and have no fields (name=value) themselves."""
+    """Escapes Django's lines: they quote paths, hosts and origins, and have no fields."""
     if not record.name.startswith("django."):
         return record
     arguments = record.args if isinstance(record.args, tuple) else ()
@@ -74,13 +74,13 @@ def quoting_clients(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def escaped(text: str) -> str:
-    """On one line, without control characters, and without what makes a field."""
+    """Escapes control characters and line breaks, and the `=` of a field."""
     one_line = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
     return one_line.replace("=", "%3D")
 
 
 class JsonFormatter(LineFormatter):
-    """The same for machines: an object a line, into which a record's `fields` are put."""
+    """Formats a line for machines: a JSON object, with the record's `fields` as members."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -101,6 +101,6 @@ def database_fault(error: BaseException) -> str:
     if not isinstance(cause, psycopg2.Error):
         return "(message withheld)"
     if isinstance(cause, psycopg2.OperationalError) and cause.pgcode is None:
-        # libpq's own: it failed to connect, or lost the connection. No row is quoted.
+        # The message is libpq's: it failed to connect, or lost the connection. It quotes no row.
         return str(cause).partition("\n")[0]
     return f"SQLSTATE {cause.pgcode}, constraint {cause.diag.constraint_name}"

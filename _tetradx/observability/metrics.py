@@ -1,9 +1,11 @@
-"""What /metrics tells Prometheus of requests, by django-prometheus, of workers and the database."""
+"""The metrics of /metrics: requests, by django-prometheus, workers and the database."""
 
 import functools
 import os
+import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -24,10 +26,11 @@ NUMBERS_OF_QUERIES = (0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
 
 
 class Metrics:
-    """Those of requests are two of django-prometheus', under its names, for ready-made dashboards.
+    """The metrics of this process.
 
-    Its own middleware keeps fifteen, at three times the cost, and takes any method that a client
-    makes up for a new series.
+    Two of the metrics of requests have the names of django-prometheus, for ready-made dashboards.
+    Its own middleware keeps fifteen, at three times the cost, and makes a new series for any method
+    that a client makes up.
     """
 
     def __init__(self) -> None:
@@ -76,29 +79,37 @@ class Metrics:
 
 @functools.cache
 def metrics() -> Metrics:
-    """Made when first wanted: where there are several workers, that makes files."""
+    """Creates the metrics at the first call: with several workers that creates files."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        worker_slots.keep_values()
+        worker_slots.use_slot_files()
     return Metrics()
+
+
+def count_worker_start(worker: Any) -> None:
+    """Counts in the slot that the worker occupies. Runs in the worker, after the fork."""
+    registered = metrics()
+    registered.worker_starts.inc()
+    registered.worker_started.set(time.time())
+    registered.worker_threads.set(worker.cfg.threads)
+    registered.workers_configured.set(worker.cfg.workers)
 
 
 @functools.cache
 def series(view: str, method: str, status: int) -> tuple[Histogram, Counter, Histogram, Counter]:
-    """Looking a series up by its labels costs more than adding to it."""
-    of = metrics()
+    """Caches the series of these labels: a look-up by labels costs more than an increment."""
+    registered = metrics()
     return (
-        of.latency.labels(view, method),
-        of.responses.labels(str(status), view, method),
-        of.queries.labels(view, method),
-        of.sql_seconds.labels(view, method),
+        registered.latency.labels(view, method),
+        registered.responses.labels(str(status), view, method),
+        registered.queries.labels(view, method),
+        registered.sql_seconds.labels(view, method),
     )
 
 
 class MetricsMiddleware:
-    """In front of the others, so that what they refuse and the time they take count.
+    """Measures requests, in front of other middleware, whose refusals and time count, too.
 
-    Statements are counted by the request's record (`_tetradx.observability.request_record`), which
-    is there before.
+    RequestRecordMiddleware comes before, and counts the statements.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -112,7 +123,7 @@ class MetricsMiddleware:
             response = self.get_response(request)
         finally:
             self.in_flight.dec()
-        # Nothing that a client can make up becomes a label: each would be a series for ever.
+        # No text that a client makes up becomes a label: each would be a series for ever.
         view = request.resolver_match.view_name if request.resolver_match else NO_VIEW
         method = request.method if request.method in METHODS else "<invalid method>"
         latency, responses, queries, sql_seconds = series(view, method, response.status_code)
@@ -126,15 +137,15 @@ class MetricsMiddleware:
 @never_cache
 @require_safe
 def exposition(request: HttpRequest) -> HttpResponse:
-    """In Prometheus' text format; 401 without METRICS_TOKEN, where one is set."""
+    """Answers in Prometheus' text format; 401 without METRICS_TOKEN, where that is set."""
     if settings.METRICS_TOKEN and not carries_the_token(request):
         return HttpResponse(
             status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="metrics"'}
         )
     response = ExportToDjangoView(request)
-    asked_now = CollectorRegistry()
-    asked_now.register(DatabaseCollector())
-    response.content += generate_latest(asked_now)
+    of_this_scrape = CollectorRegistry()
+    of_this_scrape.register(DatabaseCollector())
+    response.content += generate_latest(of_this_scrape)
     return response
 
 

@@ -1,4 +1,4 @@
-"""What is known of a request while it runs: its statements, their time, whose it is."""
+"""The record of a running request: its statements, their time and its user."""
 
 import logging
 import threading
@@ -13,18 +13,23 @@ from django.utils.functional import LazyObject
 # DEBUG shows every statement, without its values.
 sql_log = logging.getLogger("tetradx.sql")
 
-# Longer ones are cut in the log.
+# Longer statements are cut in the log.
 STATEMENT_CHARACTERS = 500
-# What is kept of an id that a client sent: with ours behind it, the history has room for no more.
+# Ids that clients send are cut to this length: with the generated id, the history's column is full.
 SENT_CHARACTERS = 95
 
 
 class RequestRecord:
-    """Kept by the middleware from the request's first moment to its answer."""
+    """The record that the middleware keeps from the request's arrival to its answer."""
 
     __slots__ = (
-        *("request", "thread_id", "started", "is_reported"),
-        *("statement", "statements", "sql_seconds"),
+        "is_reported",
+        "request",
+        "sql_seconds",
+        "started",
+        "statement",
+        "statements",
+        "thread_id",
     )
 
     def __init__(self, request: HttpRequest):
@@ -35,7 +40,7 @@ class RequestRecord:
         self.statement: str | None = None
         self.statements: Counter[str] = Counter()
         self.sql_seconds = 0.0
-        # Whether the watch has told of it.
+        # Whether the watch has logged the request.
         self.is_reported = False
 
     def __str__(self) -> str:
@@ -56,7 +61,7 @@ class RequestRecord:
 
     @property
     def user_id(self) -> str | None:
-        """None where nobody is known to have signed in; asks the database nothing."""
+        """The id of the signed-in user, as far as it is known without a query; else None."""
         user: Any = getattr(self.request, "_cached_user", None) or vars(self.request).get("user")
         if user is None or isinstance(user, LazyObject) or user.pk is None:
             return None
@@ -77,15 +82,15 @@ class RequestRecord:
                 sql_log.debug("%.1f ms: %s", 1000 * seconds, one_line(sql))
 
     def repeated_statements(self) -> str:
-        """The three most frequent of those that ran more than once."""
+        """The three most frequent of the statements that ran more than once, for the log."""
         repeated = [(sql, number) for sql, number in self.statements.most_common(3) if number > 1]
         return "; ".join(f"{number} x {one_line(sql)}" for sql, number in repeated) or "none"
 
 
 def one_line(sql: str) -> str:
-    """With its placeholders: the values, among them patients' data, are not in it."""
+    """Formats a statement for the log, with placeholders: the values may be patients' data."""
     return " ".join(sql.split())[:STATEMENT_CHARACTERS]
 
 
-# One for each thread that has a request in hand.
+# By thread id, the record of each thread that is serving a request.
 in_flight: dict[int, RequestRecord] = {}

@@ -1,4 +1,4 @@
-"""Says why a request hangs, while it still does.
+"""Logs why a request hangs, while it hangs.
 
 gunicorn's timeout watches a threaded worker's main loop, not its requests, so a request that hangs
 would stay unexplained.
@@ -21,7 +21,7 @@ database_log = logging.getLogger("tetradx.database")
 
 
 def watch_requests() -> threading.Thread:
-    """Starts the watch of this process. To be called after the fork: threads do not survive it."""
+    """Starts the watch of this process. Called after the fork, which threads do not survive."""
     watch = threading.Thread(target=watch_for_ever, name="request-watch", daemon=True)
     watch.start()
     return watch
@@ -34,7 +34,7 @@ def watch_for_ever() -> None:
             try:
                 look()
             except Exception:
-                # Whatever it was, the next request that hangs must be explained, too.
+                # Whatever failed, the next request that hangs must be logged, too.
                 log.exception("The watch over requests stumbled, and goes on.")
         time.sleep(interval_seconds)
 
@@ -47,9 +47,9 @@ def report_overdue() -> None:
 
 
 def cut_off_unanswered() -> None:
-    """Ends the requests that a database keeps waiting which cannot even end a statement in time.
+    """Ends the requests whose database does not even cancel a statement in time.
 
-    One that is frozen, or whose disk is, would hold their threads until it thaws.
+    A database that is frozen, or has a frozen disk, would otherwise hold their threads.
     """
     now = time.monotonic()
     for thread_id, (connection, since) in list(waiting.items()):
@@ -67,7 +67,7 @@ def cut_off_unanswered() -> None:
 
 
 def report_aborted() -> None:
-    """Logs every request that is lost with a worker that gunicorn gives up."""
+    """Logs every request that is lost with a worker that gunicorn aborts."""
     for record in list(in_flight.values()):
         report(record, "was cut off with its worker, which gunicorn aborted")
 
@@ -79,9 +79,9 @@ def report_once(record: RequestRecord) -> None:
 
 
 def report(record: RequestRecord, what_happened: str) -> None:
-    """One ERROR with the word timeout, the statement it waits for and its thread's stack.
+    """Logs an ERROR with the word timeout, the pending statement and the stack of the thread.
 
-    A stack holds names and lines of code, no values.
+    A stack holds names and lines of code, but no values.
     """
     if statement := record.statement:
         waits_for = one_line(statement)

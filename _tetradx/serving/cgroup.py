@@ -1,4 +1,4 @@
-"""What this process may use of its machine, which in a container is less than the machine has."""
+"""The processors and memory that this process may use, which a container limits."""
 
 import os
 from contextlib import suppress
@@ -9,7 +9,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def processors(cgroup: Path = CGROUP) -> int:
-    """By affinity and by the cgroup's quota, whichever is less; a part of one counts as one."""
+    """The number by affinity or by the cgroup's quota, whichever is less, rounded up."""
     with_affinity = hasattr(os, "sched_getaffinity")
     allowed = len(os.sched_getaffinity(0)) if with_affinity else os.cpu_count() or 1
     quota = cpu_quota(cgroup)
@@ -17,7 +17,7 @@ def processors(cgroup: Path = CGROUP) -> int:
 
 
 def cpu_quota(cgroup: Path) -> float | None:
-    """In processors; None where there is none (Linux, cgroup-v2.rst, cpu.max; v1: sched-bwc)."""
+    """The quota in processors, None without one (Linux, cgroup-v2.rst, cpu.max; v1: sched-bwc)."""
     if words := read(cgroup / "cpu.max").split():
         return None if words[0] == "max" else int(words[0]) / int(words[1])
     quota, period = (read(cgroup / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
@@ -25,7 +25,7 @@ def cpu_quota(cgroup: Path) -> float | None:
 
 
 def memory_bytes(cgroup: Path = CGROUP) -> int | None:
-    """The cgroup's limit; None where there is none."""
+    """The cgroup's memory limit; None without a limit."""
     for path in (cgroup / "memory.max", cgroup / "memory" / "memory.limit_in_bytes"):
         limit = read(path).strip()
         # Version 1 writes "no limit" as a number beyond any memory.

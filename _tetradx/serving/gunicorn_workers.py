@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, whose threads here wait for no client."""
+"""gunicorn's threaded worker, with threads that never wait for a client."""
 
 import io
 import math
@@ -15,28 +15,28 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-# What a client has to send a request, and to close its side of a connection after the last answer.
+# The time that a client has to send a request, and to close its side after the last answer.
 RECEIVE_SECONDS = 10
-# Of each request that has yet to come: a worker may have a thousand of them in memory. What a
-# larger body lacks is read by the thread.
+# The part of a request that the main loop collects: a worker may hold a thousand of them in memory.
+# The thread reads the rest of a larger body.
 COLLECTED_BYTES = 64 * 1024
 
-# What says where a body ends.
+# The headers that say where a body ends.
 FRAMING = re.compile(
     rb"\r\n(content-length|transfer-encoding):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE
 )
 LENGTH = re.compile(rb"[0-9]{1,19}")
 CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+")
-# Sends its body once it is told to.
+# The client sends its body only once it is told to.
 EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 
 
-class PatientWorker(ThreadWorker):
-    """Collects requests in the main loop, and gives a thread those that are there.
+class BufferingWorker(ThreadWorker):
+    """Buffers requests in the main loop, and gives a thread those that have arrived.
 
     gunicorn's own worker reads a request in the thread that answers it, for as long as the client
-    takes. So as many slow clients as there are threads, or as many silent ones every five seconds,
-    keep everybody else out; and its main loop waits for clients that do not close their side.
+    takes. So a slow client for each thread, or a silent one for each thread every five seconds,
+    keeps everybody else out; and its main loop waits for clients that do not close their side.
     """
 
     def enqueue_req(self, conn: TConn) -> None:
@@ -46,20 +46,23 @@ class PatientWorker(ThreadWorker):
             conn.parser.mesg_class = ReceivedRequest
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + RECEIVE_SECONDS
-        if self.is_collected(conn):
+        if self.collect(conn):
             self.hand_over(conn)
         else:
             self.watch(conn, self.on_more)
 
     def on_more(self, conn: TConn, _: socket.socket) -> None:
-        if self.is_collected(conn):
+        if self.collect(conn):
             self.unwatch(conn)
             self.hand_over(conn)
 
-    def is_collected(self, conn: TConn) -> bool:
-        """Whether a thread need not wait for what it reads first, once this has read on."""
+    def collect(self, conn: TConn) -> bool:
+        """Reads what has arrived, and tells whether a thread can now read without waiting."""
         collected = conn.parser.unreader
-        return collected.is_whole() or not collected.read_on() or collected.is_whole()
+        if collected.is_whole():
+            return True
+        may_have_more = collected.read_on()
+        return not may_have_more or collected.is_whole()
 
     def hand_over(self, conn: TConn) -> None:
         conn.data_ready = True
@@ -74,9 +77,9 @@ class PatientWorker(ThreadWorker):
             self.say_goodbye(conn)
 
     def say_goodbye(self, conn: TConn) -> None:
-        """Closes our side, and the connection once the client has closed its own.
+        """Closes the server's side, and the connection once the client has closed its own.
 
-        A client that is still sending would not hear the answer otherwise (RFC 9112, 9.6).
+        A client that is still sending would otherwise not get the answer (RFC 9112, 9.6).
         """
         try:
             conn.sock.shutdown(socket.SHUT_WR)
@@ -103,9 +106,9 @@ class PatientWorker(ThreadWorker):
         conn.close()
 
     def watch(self, conn: TConn, on_readable: Callable) -> None:
-        """Until `conn.timeout`, when gunicorn closes what is pending.
+        """Waits for data until `conn.timeout`, when gunicorn closes pending connections.
 
-        It looks at the oldest first, and all of ours have the same time.
+        gunicorn looks at the oldest first, and all of them have the same timeout.
         """
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(on_readable, conn))
@@ -116,10 +119,10 @@ class PatientWorker(ThreadWorker):
 
 
 class ReceivedRequest(Request):
-    """Says that the connection closes where the answer comes before the body has.
+    """Closes the connection where the answer is sent before the whole body has arrived.
 
-    What follows on it would be the rest of that body. gunicorn would promise to keep it, wait with
-    a thread for the rest, and close it all the same where that is long.
+    The next bytes on it would be the rest of that body. gunicorn would announce keep-alive, wait
+    with a thread for the rest, and still close the connection where the rest is long.
     """
 
     def should_close(self) -> bool:
@@ -129,19 +132,19 @@ class ReceivedRequest(Request):
         reader = self.body.reader
         if isinstance(reader, LengthReader):
             return reader.length > len(self.unreader.buf.getvalue())
-        # A chunked body has no end before it is read.
+        # The end of a chunked body is only known once it has been read.
         return reader.parser is not None
 
 
 class Collected(SocketUnreader):
-    """What has come of a connection's next request; gunicorn's parser reads it."""
+    """The buffer of a connection's next request, which gunicorn's parser reads."""
 
     give_up_at = math.inf
-    # Where the next chunk of a chunked body begins, as far as it has come.
+    # The offset at which the next chunk of a chunked body begins.
     next_chunk_at: int | None = None
 
     def read_on(self) -> bool:
-        """False where no more will come. To be called in the main loop, which does not wait."""
+        """Reads without waiting, for the main loop. False where no more data will come."""
         try:
             chunk = self.sock.recv(COLLECTED_BYTES)
         except BlockingIOError:
@@ -158,7 +161,7 @@ class Collected(SocketUnreader):
         if end < 0:
             return len(data) >= COLLECTED_BYTES
         framing = FRAMING.findall(data, 0, end + 2)
-        # Two of them are refused, and nothing of what follows is read.
+        # gunicorn refuses a request with two such headers, and reads no body.
         if len(framing) != 1 or EXPECTS.search(data, 0, end):
             return True
         [(_, value)] = framing
@@ -170,9 +173,9 @@ class Collected(SocketUnreader):
         return True
 
     def has_last_chunk(self, data: bytes, body_at: int) -> bool:
-        """Whether a chunked body has its end, or is none: then nothing is worth waiting for.
+        """Tells whether the chunked body is complete or malformed: no need to wait for more.
 
-        Goes on where it stopped before, since a chunk may have a single byte (RFC 9112, 7.1).
+        Continues where the last call stopped, since a chunk may have a single byte (RFC 9112, 7.1).
         """
         at = body_at if self.next_chunk_at is None else self.next_chunk_at
         while (line_end := data.find(b"\r\n", at)) >= 0:
@@ -186,7 +189,7 @@ class Collected(SocketUnreader):
         return False
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """What else a thread needs. Raises TimeoutError, which becomes a 400."""
+        """Reads on in the thread. Raises TimeoutError, which becomes a 400."""
         self.sock.settimeout(max(self.give_up_at - time.monotonic(), 0.001))
         try:
             return super().chunk(size_hint)

@@ -1,8 +1,8 @@
-"""When two texts are one: case aside, and where it is said, spacing aside.
+"""Comparison of texts that ignores case, and optionally spacing.
 
-Each character's simple lower case counts, in NFC; any white space is a space. So `İ` is `i`, `ẞ` is
-`ß` and a final sigma is a sigma, but `ß` is not `ss`. Python has it here, PostgreSQL in functions
-of authentication's migration 0004; tests hold the two together.
+The comparison uses each character's simple lower case, in NFC; any white space is a space. So `İ`
+equals `i`, `ẞ` equals `ß` and a final sigma equals a sigma, but `ß` does not equal `ss`. PostgreSQL
+has the same functions, from authentication's migration 0004; tests keep the two equal.
 """
 
 from typing import Any
@@ -20,19 +20,19 @@ ONE_FOR_ALL = str.maketrans({"\u03c2": "\u03c3", **dict.fromkeys(WHITE_SPACE, " 
 
 
 def fold(text: str) -> str:
-    """What two texts share that differ in case alone; to compare, not to show."""
-    # The first of what `lower` gives: İ alone has a longer lower case.
+    """The key of texts that only differ in case; to compare, not to show."""
+    # Only the first character of `lower()`: İ is the only letter with a longer lower case.
     lower = "".join(character.lower()[0] for character in normalized("NFC", text))
     return normalized("NFC", lower.translate(ONE_FOR_ALL))
 
 
 def name_key(text: str) -> str:
-    """What two texts share that differ in case and spacing alone."""
+    """The key of texts that only differ in case and spacing."""
     return fold(text).replace(" ", "")
 
 
 class Fold(Func):
-    """`fold`, by the database."""
+    """`fold`, computed by the database."""
 
     function = "tetradx_fold"
     arity = 1
@@ -40,7 +40,7 @@ class Fold(Func):
 
 
 class NameKey(Func):
-    """`name_key`, by the database."""
+    """`name_key`, computed by the database."""
 
     function = "tetradx_name_key"
     arity = 1
@@ -48,16 +48,16 @@ class NameKey(Func):
 
 
 class NamesKey(NameKey):
-    """Of two texts, one after the other."""
+    """The `name_key` of two texts, one after the other."""
 
     arity = 2
     arg_joiner = " || "
 
 
 class SortKey(Func):
-    """What names are sorted by, as people read them: an accent changes no letter's place.
+    """The key by which names are sorted for people: an accent does not change a letter's place.
 
-    For short lists: no index has it.
+    It is for short lists, since no index holds it.
     """
 
     function = "tetradx_sort_key"
@@ -68,7 +68,7 @@ class SortKey(Func):
 @CharField.register_lookup
 @TextField.register_lookup
 class FoldedContains(Lookup):
-    """Where the text occurs, whatever its case; `%`, `_` and `\\` are plain text."""
+    """Matches where the text occurs, whatever its case; `%`, `_` and `\\` are plain text."""
 
     lookup_name = "folded_contains"
 

@@ -1,4 +1,4 @@
-"""Names and identifiers as they are kept: in NFC, and such that a person can see them."""
+"""Names and identifiers as they are stored: in NFC, and visible."""
 
 import unicodedata
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from django.db import models
 
 from .normal_forms import normalized
 
-# Unassigned ones, marks that show only on a letter, and whatever merely separates or directs.
-# Private characters look like nothing that anybody could agree on.
+# Unassigned and private characters, marks that only show on a letter, and characters that separate
+# or direct text.
 UNSEEN_CATEGORIES = {"Cc", "Cf", "Cn", "Co", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"}
-# Letters and signs by their category, and yet blank: fillers of Hangul, the empty Braille cell.
+# Blank characters of a visible category: the fillers of Hangul, the empty Braille cell.
 BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-# Marks that never show, not even on a letter: joiners and selectors of variants.
+# Marks that never show, not even on a letter: joiners and variation selectors.
 UNSEEN_MARKS = frozenset(
     chr(code)
     for codes in (
@@ -29,12 +29,15 @@ UNSEEN_MARKS = frozenset(
 
 
 def is_visible(character: str) -> bool:
-    """On its own."""
+    """Tells whether the character shows on its own."""
     return unicodedata.category(character) not in UNSEEN_CATEGORIES and character not in BLANK
 
 
 def shows_nowhere(character: str) -> bool:
-    """No white space, which shows between words; no accent, which shows on a letter."""
+    """Tells whether the character never shows.
+
+    White space shows between words, and an accent on a letter.
+    """
     if character.isspace():
         return False
     if character in BLANK or character in UNSEEN_MARKS:
@@ -43,7 +46,7 @@ def shows_nowhere(character: str) -> bool:
 
 
 def stripped(text: str, of: Callable[[str], bool]) -> str:
-    """In NFC, without such characters at the ends."""
+    """Returns the text in NFC, without the characters for which `of` holds at its ends."""
     start, end = 0, len(text)
     while start < end and of(text[start]):
         start += 1
@@ -53,12 +56,12 @@ def stripped(text: str, of: Callable[[str], bool]) -> str:
 
 
 def clean_name(text: str) -> str:
-    """In NFC, without white space and invisible characters at the ends. Nothing else is judged."""
+    """Returns the text in NFC, without white space and invisible characters at its ends."""
     return stripped(text, lambda character: character.isspace() or shows_nowhere(character))
 
 
 def validate_name(name: str) -> None:
-    """Raises ValidationError where nobody could see the name, or it holds a control character."""
+    """Raises ValidationError where the name is invisible, or holds a control character."""
     if any(unicodedata.category(character) == "Cc" for character in name):
         raise ValidationError("Control characters are not allowed.", code="control_characters")
     if not any(map(is_visible, name)):
@@ -66,7 +69,7 @@ def validate_name(name: str) -> None:
 
 
 def seen(value: Any) -> Any:
-    """A text, cleaned. Raises ValidationError where nothing is left of it."""
+    """Cleans a text. Raises ValidationError where it has no visible character."""
     if not isinstance(value, str) or not value.strip():
         return value
     name = clean_name(value)
@@ -82,9 +85,10 @@ class NameFormField(forms.CharField):
 
 
 class NameField(models.CharField):
-    """A name as forms take it: clean, and such that a person can see it.
+    """A name, cleaned and validated in forms.
 
-    What scripts save is put into NFC without invisible characters at the ends, and kept else.
+    A name that scripts save is put into NFC without invisible characters at its ends, and not
+    validated.
     """
 
     default_validators = [validate_name]

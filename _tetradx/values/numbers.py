@@ -1,4 +1,4 @@
-"""How a number is written, in a query, a body, a form or a sheet: in the digits 0 to 9.
+"""The notation of numbers in a query, a body, a form or a sheet: the digits 0 to 9.
 
 Python's own int() and Decimal() also take "1_0" for ten, and the digits of other scripts.
 """
@@ -29,7 +29,7 @@ class DecimalFormField(forms.DecimalField):
 
 
 class DecimalColumn(models.DecimalField):
-    """Django's, but for what it takes for a number; migrations need not know of it."""
+    """Django's DecimalField with this notation. Migrations name Django's field."""
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and not DECIMAL_NUMBER.fullmatch(value):

@@ -68,7 +68,8 @@ class EntryColumns:
     def values(self, entry: HistoryEntry) -> SafeString:
         old, new = entry.old or {}, entry.new or {}
         lines = [
-            (name, shown(old.get(name)), shown(new.get(name))) for name in sorted({**old, **new})
+            (name, or_dash(old.get(name)), or_dash(new.get(name)))
+            for name in sorted({**old, **new})
         ]
         if entry.old is None or entry.new is None:
             lines_of_one = ((name, was if entry.new is None else now) for name, was, now in lines)
@@ -76,7 +77,7 @@ class EntryColumns:
         return format_html_join(SafeString("<br>"), "{}: {} → {}", lines)
 
 
-def shown(value: Any) -> str:
+def or_dash(value: Any) -> str:
     return "-" if value in (None, "") else str(value)
 
 
@@ -177,8 +178,8 @@ class HistoryMixin(EntryColumns):
         entries = HistoryEntry.objects.filter(about, changed_at__gt=since)
         latest = entries.select_related("changed_by").order_by("-changed_at", "-id").first()
         if latest is None:
-            shown: Any = super()
-            return shown.latest_change(rows, since=since)
+            admin_pages: Any = super()
+            return admin_pages.latest_change(rows, since=since)
         by = f"by {latest.changed_by.full_name} " if latest.changed_by else ""
         return f"{by}at {latest.changed_at:%H:%M} (UTC)"
 
@@ -190,11 +191,11 @@ class HistoryMixin(EntryColumns):
         paginator = CappedPaginator(newest_first, ON_A_PAGE)
         page = paginator.get_page(request.GET.get(PAGE_VAR))
         for entry in page:
-            entry.shown_what, entry.shown_values = self.what(entry), self.values(entry)
+            entry.what_text, entry.values_text = self.what(entry), self.values(entry)
         context = {
             "action_list": page,
             "page_range": paginator.get_elided_page_range(page.number),
             "pagination_required": paginator.num_pages > 1,
         }
-        shown: Any = super()
-        return shown.history_view(request, object_id, {**context, **(extra_context or {})})
+        admin_pages: Any = super()
+        return admin_pages.history_view(request, object_id, {**context, **(extra_context or {})})

@@ -206,8 +206,8 @@ class Workbook:
                 active = int(attributes.get("activeTab", 0))
 
         self.parse(workbook, start)
-        shown = sheets[active] if active < len(sheets) else ""
-        worksheet = worksheets.get(shown) or worksheets[min(worksheets, key=sheets.index)]
+        active_sheet = sheets[active] if active < len(sheets) else ""
+        worksheet = worksheets.get(active_sheet) or worksheets[min(worksheets, key=sheets.index)]
         strings = [
             text
             for part in self.targets(workbook, "sharedStrings").values()

@@ -25,7 +25,7 @@ from authentication.models import User
 
 from ..models import BranchTechnician, Facility, FacilityBranch
 from ..permissions import administered_facility
-from ..services.facilities import set_place_of_work
+from ..services.technicians import set_place_of_work
 from .base import facility_filter
 from .history import HistoryMixin
 from .new_passwords import have_new_password_given, maker_of, page_of_new_password

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection, models
 
+from _tetradx.db.expiry import ExpiringQuerySet
+
 if TYPE_CHECKING:
     from authentication.models import User
 
@@ -34,7 +36,7 @@ WHERE practitioner_id = %(practitioner)s AND token = ANY (%(tokens)s)
 """
 
 
-class IdempotentRequestQuerySet(models.QuerySet["IdempotentRequest"]):
+class IdempotentRequestQuerySet(ExpiringQuerySet["IdempotentRequest"]):
     def claim(
         self, *, practitioner: "User", digest: str, lifetimes: Mapping[str, timedelta]
     ) -> list[str]:

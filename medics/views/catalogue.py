@@ -55,7 +55,7 @@ class AddTestTypesView(APIView):
     asks for one.
     """
 
-    permission_classes = IsCatalogueEditor
+    permission_classes = (IsCatalogueEditor,)
     wrong_role_message = "Unauthorized: Only Lab Technicians can add test types."
     success_message = "Test type and tests added successfully"
 

@@ -44,7 +44,7 @@ class GetBranchesView(PublicListView):
 class AddBranchView(APIView):
     """Adds a branch to the facility that the user administers."""
 
-    permission_classes = IsFacilityAdmin
+    permission_classes = (IsFacilityAdmin,)
     wrong_role_message = "Unauthorized: Only facility admins can add branches."
     success_message = "Facility branch added successfully"
 
@@ -65,7 +65,7 @@ class AddBranchView(APIView):
 class DeactivateBranchView(APIView):
     """Closes a branch to new referrals; those that it has are kept."""
 
-    permission_classes = IsFacilityAdmin
+    permission_classes = (IsFacilityAdmin,)
     wrong_role_message = "Unauthorized: Only facility admins can delete branches."
     success_message = "Facility branch deleted successfully"
 

@@ -1,9 +1,8 @@
-from collections.abc import Callable
+from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponseNotModified
+from django.utils.cache import get_conditional_response
 from django.utils.decorators import method_decorator
-from django.utils.http import parse_etags
 from django.views.decorators.cache import cache_control
 from rest_framework.response import Response
 
@@ -23,8 +22,12 @@ class PublicListView(PublicView):
     finds the list in the cache for one that has not.
     """
 
-    # The rows of the list, for the ids of its path; raises BadRequest where they are of nothing.
-    get_queryset: Callable[..., QuerySet]
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet:
+        """Returns the rows of the list, for the ids of its path.
+
+        Raises BadRequest where an id names nothing.
+        """
+        raise NotImplementedError
 
     def list_by_name(self, request, **ids):
         version = catalogue_version()
@@ -38,11 +41,5 @@ class PublicListView(PublicView):
                 ).data
             ),
         )
-        if {etag, "*"} & known_etags(request):
-            return HttpResponseNotModified(headers={"ETag": etag})
-        return Response(rows, headers={"ETag": etag})
-
-
-def known_etags(request) -> set[str]:
-    """What the client has, by If-None-Match, which compares weakly (RFC 9110, 13.1.2)."""
-    return {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}
+        response = Response(rows, headers={"ETag": etag})
+        return get_conditional_response(request, etag=etag, response=response)

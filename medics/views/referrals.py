@@ -41,7 +41,7 @@ class CreateReferralView(APIView):
     with the referral of that one.
     """
 
-    permission_classes = IsPractitioner
+    permission_classes = (IsPractitioner,)
     wrong_role_message = "Only medical practitioners can create referrals."
     success_message = "Referral created successfully"
 
@@ -195,7 +195,7 @@ class ReferralListView(APIView):
 class GetPractitionerReferralsView(ReferralListView):
     """The practitioner's own referrals, newest first."""
 
-    permission_classes = IsPractitioner
+    permission_classes = (IsPractitioner,)
     form = ReferralListForm()
 
     @extend_schema(parameters=[ReferralListForm], responses=PractitionerReferralsSerializer)
@@ -208,7 +208,7 @@ class GetPractitionerReferralsView(ReferralListView):
 class GetTechnicianReferralsView(ReferralListView):
     """Referrals to the technician's branches; a facility administrator's, to all of them."""
 
-    permission_classes = IsTechnician
+    permission_classes = (IsTechnician,)
     form = TechnicianReferralListForm()
 
     @extend_schema(parameters=[TechnicianReferralListForm], responses=TechnicianReferralsSerializer)

@@ -7,7 +7,7 @@ from _tetradx.api.schema import refuses
 
 from ..permissions import IsFacilityAdmin
 from ..serializers.technicians import AddedTechnicianSerializer, AddLabTechnicianForm
-from ..services.facilities import add_lab_technician
+from ..services.technicians import add_lab_technician
 
 
 class AddLabTechnicianView(APIView):
@@ -16,7 +16,7 @@ class AddLabTechnicianView(APIView):
     The technician must change the password at the first login.
     """
 
-    permission_classes = IsFacilityAdmin
+    permission_classes = (IsFacilityAdmin,)
     wrong_role_message = "Unauthorized: Only facility admins can add Lab Technicians."
     success_message = "Lab technician added successfully"
 

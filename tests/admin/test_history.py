@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from medics.admin.history import of_request
 from medics.models import Change, HistoryEntry, Referral
-from medics.services.facilities import set_place_of_work
 from medics.services.history import forgetting
+from medics.services.technicians import set_place_of_work
 from tests.admin.pages import filled_in
 from tests.factories import (
     FacilityFactory,

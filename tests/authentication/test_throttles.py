@@ -15,7 +15,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
 from authentication import throttles
-from authentication.models import KnownAddress, Try, User
+from authentication.models import Attempt, KnownAddress, User
 from authentication.throttles import (
     GUESSES_AT_A_NUMBER,
     GUESSES_AT_A_NUMBER_FROM_AN_ADDRESS,
@@ -24,8 +24,8 @@ from authentication.throttles import (
     DatabaseStore,
     RedisStore,
     Rule,
-    give_the_try_back,
-    take_a_try,
+    count_attempt,
+    refund_attempt,
 )
 from tests.at_once import at_once
 from tests.factories import PASSWORD, PractitionerFactory
@@ -47,7 +47,7 @@ def store(request):
         store = DatabaseStore()
 
         def let_pass(seconds):
-            for row in Try.objects.all():
+            for row in Attempt.objects.all():
                 row.next_at -= seconds
                 row.expires_at -= seconds
                 row.save()
@@ -68,72 +68,72 @@ def store(request):
 
 
 def test_the_free_tries_wait_for_nothing(store):
-    assert [store.take([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
-    assert 9 < store.take([("a", FEW)]) <= 10
+    assert [store.count([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
+    assert 9 < store.count([("a", FEW)]) <= 10
 
 
 def test_each_further_try_makes_the_next_wait_twice_as_long_up_to_the_longest(store):
     waits = []
     for _ in range(3):
-        store.take([("a", FEW)])
+        store.count([("a", FEW)])
     for _ in range(4):
-        waits.append(round(store.take([("a", FEW)])))
+        waits.append(round(store.count([("a", FEW)])))
         store.let_pass(waits[-1])
-        assert store.take([("a", FEW)]) == 0
+        assert store.count([("a", FEW)]) == 0
     assert waits == [10, 20, 30, 30]
 
 
 def test_one_that_is_refused_counts_under_no_limit(store):
     for _ in range(3):
-        store.take([("a", FEW)])
+        store.count([("a", FEW)])
     for _ in range(10):
-        assert store.take([("a", FEW), ("b", MORE)]) > 0
-    assert [store.take([("b", MORE)]) for _ in range(5)] == [0] * 5
+        assert store.count([("a", FEW), ("b", MORE)]) > 0
+    assert [store.count([("b", MORE)]) for _ in range(5)] == [0] * 5
 
 
 def test_the_longest_of_the_waits_is_told(store):
     for _ in range(5):
-        store.take([("a", FEW)])
-        store.take([("b", MORE)])
-    assert 59 < store.take([("a", FEW), ("b", MORE)]) <= 60
+        store.count([("a", FEW)])
+        store.count([("b", MORE)])
+    assert 59 < store.count([("a", FEW), ("b", MORE)]) <= 60
 
 
 def test_whoever_tried_less_comes_first_however_often_the_others_ask(store):
     shared = Rule(3, 3600, 60, 60, step_aside_seconds=10)
     poller, guesser, owner = ([(name, PLENTY), ("number", shared)] for name in "abc")
     for _ in range(2):
-        assert store.take(poller) == 0
-    assert store.take(guesser) == 0
-    assert [round(store.take(limits)) for limits in (poller, guesser, owner)] == [80, 70, 60]
+        assert store.count(poller) == 0
+    assert store.count(guesser) == 0
+    assert [round(store.count(limits)) for limits in (poller, guesser, owner)] == [80, 70, 60]
     store.let_pass(61)
-    assert [round(store.take(limits)) for limits in (poller, guesser)] == [19, 9]
-    assert store.take(owner) == 0
+    assert [round(store.count(limits)) for limits in (poller, guesser)] == [19, 9]
+    assert store.count(owner) == 0
     store.let_pass(111)
-    assert store.take(poller) == 0
+    assert store.count(poller) == 0
 
 
 def test_when_the_window_ends_all_is_forgotten(store):
     for _ in range(4):
-        store.take([("a", FEW)])
+        store.count([("a", FEW)])
     store.let_pass(3601)
-    assert [store.take([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
+    assert [store.count([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
 
 
 def test_a_try_that_was_no_guess_is_given_back(store):
     for _ in range(20):
-        assert store.take([("a", FEW), ("b", MORE)]) == 0
-        store.give_back(["a", "b"])
-    assert store.take([("b", MORE)]) == 0
+        assert store.count([("a", FEW), ("b", MORE)]) == 0
+        store.refund(["a", "b"])
+    assert store.count([("b", MORE)]) == 0
 
 
 def test_after_it_the_first_limit_is_forgotten_and_the_others_are_not(store):
     for _ in range(2):
-        store.take([("a", FEW), ("b", MORE)])
-    store.take([("a", FEW), ("b", MORE)])
-    store.give_back(["a", "b"])
-    assert [store.take([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
-    assert [store.take([("b", MORE)]) for _ in range(3)] == [0, 0, 0]
-    assert store.take([("b", MORE)]) > 0
+        store.count([("a", FEW), ("b", MORE)])
+    store.count([("a", FEW), ("b", MORE)])
+    store.refund(["a", "b"])
+    assert [store.count([("a", FEW)]) for _ in range(3)] == [0, 0, 0]
+    assert [store.count([("b", MORE)]) for _ in range(3)] == [0, 0, 0]
+    assert store.count([("b", MORE)]) > 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -141,7 +141,7 @@ def test_after_it_the_first_limit_is_forgotten_and_the_others_are_not(store):
 def test_of_tries_at_once_no_more_than_the_free_ones_get_through(name, request):
     client = request.getfixturevalue("redis") if name == "redis" else None
     store = RedisStore(client) if client else DatabaseStore()
-    waits = at_once(lambda _: store.take([("a", FEW), ("b", MORE)]), range(20))
+    waits = at_once(lambda _: store.count([("a", FEW), ("b", MORE)]), range(20))
     assert sorted(waits)[:4] == [0, 0, 0, pytest.approx(10, abs=2)]
 
 
@@ -150,15 +150,15 @@ def test_people_who_log_in_at_once_from_one_address_do_not_wait_for_each_other(s
     def log_in(person):
         limits = [(f"pair {person % 4}", PLENTY), ("from", PLENTY), (f"to {person % 4}", PLENTY)]
         for _ in range(20):
-            assert store.take(limits) == 0
-            store.give_back([name for name, _ in limits])
+            assert store.count(limits) == 0
+            store.refund([name for name, _ in limits])
         return True
 
     assert all(at_once(log_in, range(16)))
 
 
 def test_redis_forgets_by_itself(redis):
-    RedisStore(redis).take([("a", FEW)])
+    RedisStore(redis).count([("a", FEW)])
     [name] = redis.keys()
     assert 0 < redis.ttl(name) <= 3600
 
@@ -168,19 +168,19 @@ def test_redis_forgets_by_itself(redis):
 
 def test_all_workers_share_redis_where_there_is_one(redis, redis_url, settings):
     settings.REDIS_URL = redis_url
-    take_a_try([("a", FEW)])
+    count_attempt([("a", FEW)])
     assert redis.keys() == [b"tetradx:try:a"]
-    assert not Try.objects.exists()
-    give_the_try_back([("a", FEW)])
+    assert not Attempt.objects.exists()
+    refund_attempt([("a", FEW)])
     assert redis.keys() == []
 
 
 def test_while_it_is_away_the_database_counts(settings, caplog, tmp_path):
     settings.REDIS_URL = f"unix://{tmp_path}/nobody"
     for _ in range(3):
-        take_a_try([("a", FEW)])
+        count_attempt([("a", FEW)])
     with pytest.raises(Throttled):
-        take_a_try([("a", FEW)])
+        count_attempt([("a", FEW)])
     assert "Redis is away, the database counts: ConnectionError" in caplog.messages
 
 
@@ -192,15 +192,15 @@ def test_while_it_is_away_not_every_try_waits_for_it(settings, monkeypatch, tmp_
         asked.append(1)
         raise RedisTimeout
 
-    monkeypatch.setattr(RedisStore, "take", hang)
+    monkeypatch.setattr(RedisStore, "count", hang)
     for _ in range(3):
-        take_a_try([("a", FEW)])
+        count_attempt([("a", FEW)])
     assert len(asked) == 1
 
 
 def test_neither_number_nor_address_can_be_read_from_it(anyone):
     anyone.post(LOGIN, {"phone_number": "0244123456", "password": "wrong"})
-    names = list(Try.objects.values_list("name", flat=True))
+    names = list(Attempt.objects.values_list("name", flat=True))
     assert len(names) == 3
     assert not any("244123456" in name or "127.0.0.1" in name for name in names)
 
@@ -248,7 +248,7 @@ def test_the_owner_logs_in_from_elsewhere_meanwhile(log_in, ama):
 def test_a_good_login_is_no_guess(log_in, ama):
     for _ in range(12):
         assert log_in(ama.phone_number).status_code == 200
-    assert not Try.objects.exclude(number=0).exists()
+    assert not Attempt.objects.exclude(number=0).exists()
 
 
 def test_a_number_that_nobody_has_is_throttled_alike(log_in):
@@ -271,7 +271,7 @@ def fifty_guesses():
     """As from many addresses, the last of them just now."""
 
     def fifty_guesses(user):
-        Try.objects.update_or_create(
+        Attempt.objects.update_or_create(
             name=throttles.key("login to", throttles.phone_key(user.phone_number)),
             defaults={
                 "number": GUESSES_AT_A_NUMBER.free,
@@ -416,7 +416,7 @@ def test_guesses_at_ones_own_password_in_the_admin_site_are_counted_with_the_oth
 
 
 def test_guesses_at_many_numbers_from_one_address_end(log_in, ama):
-    Try.objects.create(
+    Attempt.objects.create(
         name=throttles.key("login from", "198.51.100.1"),
         number=GUESSES_FROM_AN_ADDRESS.free - 1,
         expires_at=timezone.now() + timedelta(minutes=9),
@@ -487,7 +487,7 @@ def test_the_admin_sites_login_is_counted_with_the_others(client, log_in):
 
 
 def let_a_minute_pass():
-    Try.objects.update(
+    Attempt.objects.update(
         next_at=models.F("next_at") - timedelta(minutes=1),
         expires_at=models.F("expires_at") - timedelta(minutes=1),
     )
@@ -503,7 +503,7 @@ def register(anyone):
 
 
 def test_registrations_from_one_address_end_at_three_hundred_an_hour(register):
-    Try.objects.create(
+    Attempt.objects.create(
         name=throttles.key("register from", "198.51.100.1"),
         number=REGISTRATIONS_FROM_AN_ADDRESS.free - 1,
         expires_at=timezone.now() + timedelta(minutes=59),
@@ -531,8 +531,8 @@ def test_the_limits_are_those_that_were_decided():
 
 def test_expired_counts_are_purged(log_in):
     log_in("0209999999", "wrong")
-    Try.objects.filter(name=Try.objects.first().name).update(
+    Attempt.objects.filter(name=Attempt.objects.first().name).update(
         expires_at=timezone.now() - timedelta(seconds=1)
     )
     call_command("purge_expired")
-    assert Try.objects.count() == 2
+    assert Attempt.objects.count() == 2

@@ -284,7 +284,7 @@ def test_what_has_expired_is_purged_and_nothing_else(client, body, ama, capsys):
 
     assert [request.token for request in IdempotentRequest.objects.all()] == ["key:once"]
     assert capsys.readouterr().out.splitlines() == [
-        *("1 sessions", "0 tries", "0 known addresses", "1 referral requests")
+        *("1 sessions", "0 attempts", "0 known addresses", "1 referral requests")
     ]
     assert Referral.objects.count() == 1
     assert post(client, body, "once")["Idempotent-Replayed"] == "true"

@@ -9,10 +9,11 @@ from authentication.models import User
 from authentication.services import open_checked_session
 from medics.models import FacilityBranch, Patient, Referral
 from medics.services import referrals as services
-from medics.services.facilities import deactivate_branch, set_place_of_work
+from medics.services.facilities import deactivate_branch
 from medics.services.history import forgetting
 from medics.services.referrals import create_referral
 from medics.services.retention import remove
+from medics.services.technicians import set_place_of_work
 from medics.views import referrals as views
 from tests.factories import PASSWORD, FacilityBranchFactory, UserFactory
 

@@ -24,7 +24,7 @@ class Command(BaseCommand):
         self.stdout.write("Every key belongs to its number.")
 
     def look_at(self, field, *, mends: bool) -> int:
-        """The number of stale keys that are left."""
+        """Prints stale keys, mends them where told to, and returns the number that are left."""
         rows = field.model._meta.verbose_name_plural
         for keys in keys_in_common(field):
             ids = ", ".join(str(key.pk) for key in keys)

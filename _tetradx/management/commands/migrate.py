@@ -6,7 +6,8 @@ from django.core.management import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
 
-# Whose collations do not hang on the operating system (authentication's migration 0004).
+# From this version on, collations do not depend on the operating system (authentication's migration
+# 0004).
 OLDEST_POSTGRESQL = 170000
 
 KEY = "hashtextextended('django_migrations', 0)"
@@ -24,18 +25,18 @@ class Command(migrate.Command):
 
     @contextmanager
     def alone(self, database: str) -> Iterator[None]:
-        """Holds an advisory lock of the session, which ends with it whatever happens."""
+        """Holds an advisory lock of the session, which is released with the session in any case."""
         with connections[database].cursor() as cursor:
-            # An index of a large table may take longer than a request's statement may, and so may
-            # the wait for another's migrations.
+            # An index of a large table, and the wait for another migrate, may take longer than a
+            # request's statement may.
             cursor.execute("SET statement_timeout = 0")
             cursor.execute(f"SELECT pg_try_advisory_lock({KEY})")
             if cursor.fetchone() == (False,):
                 self.stdout.write("Another migrate is at work; waiting for it.")
                 cursor.execute("SET lock_timeout = 0")
                 cursor.execute(f"SELECT pg_advisory_lock({KEY})")
-                # A migration waits for a table no longer than a request does: behind one that
-                # waits, everybody else would have to.
+                # A migration waits for a table no longer than a request does: all requests would
+                # have to queue up behind it.
                 cursor.execute("RESET lock_timeout")
             try:
                 yield

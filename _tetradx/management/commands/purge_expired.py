@@ -1,28 +1,19 @@
-from datetime import timedelta
-
+from django.apps import apps
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
-from authentication.models import KnownAddress, Session, Try
-from medics.models import IdempotentRequest
-
-KNOWN_ADDRESS_LIFETIME = timedelta(days=90)
+from _tetradx.db.expiry import ExpiringQuerySet
 
 
 class Command(BaseCommand):
     help = (
-        "Deletes what has expired: sessions, counts of tries, addresses from which nobody logged in"
-        " for long, and the answers kept for repeated requests. To be run every day; nothing"
+        "Deletes what has expired: sessions, counts of attempts, addresses from which nobody logged"
+        " in for long, and the answers kept for repeated requests. To be run every day; nothing"
         " depends on when."
     )
 
     def handle(self, **_options):
-        now = timezone.now()
-        for expired in (
-            Session.objects.past(),
-            Try.objects.filter(expires_at__lt=now),
-            KnownAddress.objects.filter(seen_at__lt=now - KNOWN_ADDRESS_LIFETIME),
-            IdempotentRequest.objects.filter(expires_at__lt=now),
-        ):
-            number, _ = expired.delete()
-            self.stdout.write(f"{number} {expired.model._meta.verbose_name_plural}")
+        for model in apps.get_models():
+            rows = model._default_manager.all()
+            if isinstance(rows, ExpiringQuerySet):
+                number, _ = rows.expired().delete()
+                self.stdout.write(f"{number} {model._meta.verbose_name_plural}")

@@ -14,7 +14,7 @@ CONNECTIONS = """
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
-# Also those to other databases, which share the server's limit. Our own is gone in a moment.
+# Connections to other databases share the server's limit. The command's own is about to be closed.
 USED = """
     SELECT count(*), current_setting('max_connections')::int
         - current_setting('superuser_reserved_connections')::int

@@ -5,8 +5,8 @@ from _tetradx.text_table import in_columns
 
 ORDERS = {"total": "total_exec_time", "mean": "mean_exec_time", "calls": "calls"}
 
-# PostgreSQL puts $1 in the place of values in these. In others, such as ALTER ROLE … PASSWORD, it
-# may leave them.
+# In these statements PostgreSQL replaces values by $1. In others, such as ALTER ROLE … PASSWORD, it
+# may keep them.
 WITHOUT_VALUES = r"^\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\M"
 
 STATEMENTS = """

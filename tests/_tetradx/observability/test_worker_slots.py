@@ -1,4 +1,4 @@
-"""Workers come and go; what they counted stays, in as many files as there are places."""
+"""Workers come and go; what they counted stays, in as many files as there are slots."""
 
 import http.client
 import os
@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from _tetradx.observability import worker_slots
+from _tetradx.observability.metrics import count_worker_start
 from tests.served import free_port, serving
 
 REQUESTS = 30
@@ -23,32 +24,34 @@ def folder(tmp_path, monkeypatch):
 
 def new_worker(*others):
     worker = SimpleNamespace()
-    worker_slots.give(worker, others)
+    worker_slots.assign(worker, others)
     return worker
 
 
-def test_each_worker_has_a_place_of_its_own(folder):
+def test_each_worker_has_a_slot_of_its_own(folder):
     first = new_worker()
     second = new_worker(first)
     third = new_worker(first, second)
 
-    assert [first.place, second.place, third.place] == ["1", "2", "3"]
+    assert [first.slot, second.slot, third.slot] == ["1", "2", "3"]
 
 
-def test_the_place_of_one_that_went_is_taken_first(folder):
+def test_the_slot_of_one_that_went_is_taken_first(folder):
     first = new_worker()
     second = new_worker(first)
 
-    assert new_worker(second).place == "1"
+    assert new_worker(second).slot == "1"
 
 
 def test_a_worker_says_that_it_is_there(monkeypatch):
-    monkeypatch.setattr(worker_slots, "this_place", worker_slots.this_place)
+    monkeypatch.setattr(worker_slots, "this_slot", worker_slots.this_slot)
     started = REGISTRY.get_sample_value("tetradx_worker_starts_total") or 0
 
-    worker_slots.enter(SimpleNamespace(place="7", cfg=SimpleNamespace(workers=2, threads=4)))
+    worker = SimpleNamespace(slot="7", cfg=SimpleNamespace(workers=2, threads=4))
+    worker_slots.occupy(worker)
+    count_worker_start(worker)
 
-    assert worker_slots.this_place == "7"
+    assert worker_slots.this_slot == "7"
     assert REGISTRY.get_sample_value("tetradx_worker_starts_total") == started + 1
     assert REGISTRY.get_sample_value("tetradx_worker_threads") == 4
     assert REGISTRY.get_sample_value("tetradx_workers_configured") == 2
@@ -59,7 +62,7 @@ def test_counters_outlive_a_worker_and_what_it_was_at_does_not(folder):
     for name in ("counter_1.db", "gauge_liveall_1.db", "gauge_liveall_2.db"):
         (folder / name).touch()
 
-    worker_slots.leave(worker)
+    worker_slots.release(worker)
 
     assert {path.name for path in folder.iterdir()} == {"counter_1.db", "gauge_liveall_2.db"}
 
@@ -69,13 +72,13 @@ def test_a_service_that_starts_or_ends_forgets_what_was_counted(folder):
         (folder / name).touch()
     (folder / "of somebody else").touch()
 
-    worker_slots.empty()
+    worker_slots.clear()
     assert [path.name for path in folder.iterdir()] == ["of somebody else"]
 
-    worker_slots.close()
+    worker_slots.remove()
     assert folder.exists()
     (folder / "of somebody else").unlink()
-    worker_slots.close()
+    worker_slots.remove()
     assert not folder.exists()
 
 
@@ -117,6 +120,6 @@ def test_replaced_workers_lose_no_count_and_leave_no_files(tmp_path):
     assert found["tetradx_worker_starts_total",] > 2
     assert found["tetradx_workers_configured",] == 2
     of_workers = [key for key in found if key[0] == "tetradx_worker_threads"]
-    assert {place for _, place in of_workers} <= {"1", "2"}
+    assert {slot for _, slot in of_workers} <= {"1", "2"}
     assert {file.rpartition("_")[2] for file in files} <= {"1.db", "2.db"}
     assert not folder.exists()
