@@ -29,7 +29,7 @@ from tests.factories import (
     TestFactory,
     TestTypeFactory,
 )
-from tests.redis_server import redis_command
+from tests.support.redis_server import redis_command
 
 METRICS_TOKEN = "m" * 40
 

@@ -14,7 +14,7 @@ from authentication.models import User
 from authentication.services import open_session
 from medics.services.referrals import create_referral
 from tests.factories import PractitionerFactory
-from tests.served import serving
+from tests.support.service import serving
 from tests.test_permissions import RULES, filled
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ from django.db import connection
 
 from authentication.services import open_session
 from tests.factories import ReferralFactory
-from tests.served import serving
+from tests.support.service import serving
 from tests.test_log_privacy import RawClient
 
 COMMANDS = re.findall(

@@ -10,11 +10,11 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command, get_commands
 
-from tests.served import serving
+from tests.support.service import serving
 
 GUIDE = (settings.BASE_DIR / "docs" / "operations.md").read_text()
 PAGES = sorted((settings.BASE_DIR / "docs").glob("*.md"))
-CURL = Path(__file__).parent / "curl.py"
+CURL = Path(__file__).parent / "support" / "curl.py"
 
 # ab, as far as the guide's command goes: one request, whose failure is its own.
 AB = """#!/bin/sh

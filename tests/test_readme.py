@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.management import call_command
 
 from medics.models import Referral
-from tests.served import serving
+from tests.support.service import serving
 
 BASE_DIR = settings.BASE_DIR
 README = (BASE_DIR / "README.md").read_text()
-CURL = Path(__file__).parent / "curl.py"
+CURL = Path(__file__).parent / "support" / "curl.py"
 
 
 @pytest.fixture

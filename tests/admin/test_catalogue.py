@@ -2,8 +2,8 @@ import pytest
 from django.urls import reverse
 
 from medics.models import Test, TestType
-from tests.admin.pages import errors_on, filled_in
 from tests.factories import TestFactory, TestTypeFactory
+from tests.support.admin_pages import errors_on, filled_in
 
 ADD_TYPE = "/admin/medics/testtype/add/"
 

@@ -3,9 +3,9 @@ from django.urls import reverse
 
 from medics.models import Facility, FacilityBranch
 from medics.services.facilities import set_place_of_work
-from tests.admin.pages import errors_on, filled_in
-from tests.at_once import at_once, while_open
 from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
+from tests.support.admin_pages import errors_on, filled_in
+from tests.support.concurrency import at_once, while_open
 
 ADD = "/admin/medics/facility/add/"
 

@@ -16,7 +16,6 @@ from medics.admin.history import of_request
 from medics.models import Change, HistoryEntry, Referral
 from medics.services.facilities import set_place_of_work
 from medics.services.history import forgetting
-from tests.admin.pages import filled_in
 from tests.factories import (
     FacilityFactory,
     PatientFactory,
@@ -24,7 +23,8 @@ from tests.factories import (
     TechnicianFactory,
     UserFactory,
 )
-from tests.origins import changes_by
+from tests.support.admin_pages import filled_in
+from tests.support.audit_context import changes_by
 
 LIST = "/admin/medics/historyentry/"
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from medics.models import Referral, ReferralTest, StatusChange, TestStatus
 from medics.services.referrals import set_test_status
 from tests.factories import FacilityFactory, PatientFactory, ReferralFactory, TestFactory
-from tests.origins import changes_by
+from tests.support.audit_context import changes_by
 
 LIST = "/admin/medics/referral/"
 

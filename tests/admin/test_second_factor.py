@@ -14,8 +14,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from authentication import throttles
 from tests.admin.test_policy import assert_allowed
-from tests.at_once import at_once
 from tests.factories import PASSWORD, UserFactory
+from tests.support.concurrency import at_once
 
 PAGE = "/admin/second-factor/"
 USERS = "/admin/authentication/user/"

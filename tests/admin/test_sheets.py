@@ -22,9 +22,9 @@ from authentication.models import User
 from medics.admin.sheet_files import MAX_ROWS, escape_for_xml
 from medics.admin.sheets import FormStorage
 from medics.models import Test, TestType
-from tests.admin.pages import messages_on
 from tests.factories import FacilityFactory, TestFactory, TestTypeFactory, UserFactory
-from tests.statements import statements
+from tests.support.admin_pages import messages_on
+from tests.support.statements import statements
 
 IMPORT = "/admin/medics/test/import/"
 CONFIRM = "/admin/medics/test/process_import/"

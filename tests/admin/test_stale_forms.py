@@ -12,10 +12,10 @@ from django.urls import reverse
 from authentication.models import User
 from authentication.stale_forms import SEEN, token_of
 from medics.models import BranchTechnician, Facility, FacilityBranch, Test, TestType
-from tests.admin.pages import errors_on, filled_in, messages_on, sent_by
-from tests.at_once import at_once, while_open
 from tests.factories import FacilityBranchFactory, TestFactory, UserFactory
-from tests.origins import changes_by
+from tests.support.admin_pages import errors_on, filled_in, messages_on, sent_by
+from tests.support.audit_context import changes_by
+from tests.support.concurrency import at_once, while_open
 
 
 def page_of(row) -> str:

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from tests.factories import PASSWORD, PractitionerFactory, ReferralFactory
-from tests.served import Caller, serving
+from tests.support.service import Caller, serving
 
 NEW_KEY = "n" * 50
 

@@ -27,8 +27,8 @@ from authentication.throttles import (
     give_the_try_back,
     take_a_try,
 )
-from tests.at_once import at_once
 from tests.factories import PASSWORD, PractitionerFactory
+from tests.support.concurrency import at_once
 
 pytestmark = pytest.mark.django_db
 

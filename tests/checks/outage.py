@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from _tetradx.db.connections import SLOW_SECONDS
-from tests.checks.throwaway import Server, throwaway_server
-from tests.served import Caller, serving
+from tests.support.service import Caller, serving
+from tests.support.throwaway_postgres import Server, throwaway_server
 
 PHONE_NUMBER, PASSWORD = "0244000001", "Passw0rd!x"
 CLIENTS = 8

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.checks.throwaway import Server, throwaway_server
-from tests.served import Caller, free_port, serving
+from tests.support.service import Caller, free_port, serving
+from tests.support.throwaway_postgres import Server, throwaway_server
 
 SESSIONS = 2
 PRACTITIONERS, REFERRALS_OF_EACH = 6, 5

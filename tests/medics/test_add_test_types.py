@@ -8,14 +8,14 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from medics.models import Test, TestType
-from tests.at_once import at_once
 from tests.factories import (
     FacilityFactory,
     PractitionerFactory,
     TechnicianFactory,
     TestTypeFactory,
 )
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

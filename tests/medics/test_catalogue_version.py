@@ -12,13 +12,13 @@ from django.urls import reverse
 from medics.models import Facility, FacilityBranch, Test, TestType
 from medics.models.catalogue import CatalogueChange, catalogue_version
 from medics.services.history import forgetting
-from tests.at_once import at_once, while_open
 from tests.factories import (
     FacilityBranchFactory,
     FacilityFactory,
     TestFactory,
     TestTypeFactory,
 )
+from tests.support.concurrency import at_once, while_open
 
 pytestmark = pytest.mark.django_db
 

@@ -28,10 +28,10 @@ from tests.factories import (
     TestFactory,
     UserFactory,
 )
-from tests.origins import changes_by
-from tests.roles import own_role
-from tests.served import database_url
-from tests.statements import statements
+from tests.support.audit_context import changes_by
+from tests.support.database import own_role
+from tests.support.service import database_url
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

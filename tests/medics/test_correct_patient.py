@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from medics.models import HistoryEntry, Patient
-from tests.admin.pages import errors_on, filled_in, messages_on
-from tests.at_once import while_open
 from tests.factories import PatientFactory, PractitionerFactory, ReferralFactory, UserFactory
+from tests.support.admin_pages import errors_on, filled_in, messages_on
+from tests.support.concurrency import while_open
 
 pytestmark = pytest.mark.django_db
 

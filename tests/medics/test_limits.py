@@ -10,9 +10,9 @@ from authentication.models import User
 from medics.models import Patient, Referral, ReferralRequest, ReferralTest, StatusChange, TestStatus
 from medics.services.history import forgetting
 from medics.services.referrals import create_referral
-from tests.at_once import at_once
 from tests.factories import PASSWORD, ReferralFactory, TestFactory
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from medics.models import Referral
 from medics.services.referrals import create_referral
 from tests.factories import PatientFactory, PractitionerFactory, ReferralFactory
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

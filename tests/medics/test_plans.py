@@ -11,7 +11,7 @@ from authentication.models import User
 from medics import referral_queries
 from medics.models import Facility, FacilityBranch, Referral
 from tests.factories import TechnicianFactory
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

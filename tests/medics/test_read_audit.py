@@ -12,8 +12,8 @@ from django.urls import reverse
 from authentication.services import open_session
 from medics.models import Referral
 from tests.factories import ReferralFactory
-from tests.served import database_url, serving
-from tests.statements import statements
+from tests.support.service import database_url, serving
+from tests.support.statements import statements
 from tests.test_log_privacy import RawClient
 
 pytestmark = pytest.mark.django_db

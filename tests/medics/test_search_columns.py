@@ -20,8 +20,8 @@ from medics.models import (
     Test,
     TestType,
 )
-from tests.at_once import at_once, while_open
 from tests.factories import PatientFactory, ReferralFactory, TestFactory
+from tests.support.concurrency import at_once, while_open
 
 pytestmark = pytest.mark.django_db
 

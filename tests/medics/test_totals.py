@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from medics.models import Referral, ReferralCount, TestStatus
 from medics.services.history import forgetting
-from tests.at_once import at_once, while_open
 from tests.factories import (
     FacilityBranchFactory,
     PatientFactory,
     PractitionerFactory,
     ReferralFactory,
 )
+from tests.support.concurrency import at_once, while_open
 
 pytestmark = pytest.mark.django_db
 

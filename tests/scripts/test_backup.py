@@ -12,8 +12,8 @@ from django.db import connection
 
 from medics.models import Facility, Referral
 from tests.factories import ReferralFactory
-from tests.roles import own_role
-from tests.served import Caller, serving
+from tests.support.database import own_role
+from tests.support.service import Caller, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

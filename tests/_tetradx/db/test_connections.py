@@ -10,7 +10,7 @@ from _tetradx.db import connections
 from _tetradx.db.bounded_query import rows_within
 from _tetradx.db.connections import PAUSE_SECONDS, SLOW_SECONDS, Connection
 from tests.checks.outage import silent
-from tests.served import free_port
+from tests.support.service import free_port
 
 pytestmark = pytest.mark.django_db
 

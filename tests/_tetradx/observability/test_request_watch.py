@@ -13,9 +13,9 @@ from django.db import connection, transaction
 from _tetradx.db.connections import waiting
 from _tetradx.observability import request_watch
 from _tetradx.observability.request_record import RequestRecord
-from tests.checks.throwaway import throwaway_server
 from tests.factories import FacilityFactory
-from tests.served import serving
+from tests.support.service import serving
+from tests.support.throwaway_postgres import throwaway_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from _tetradx.observability import worker_slots
-from tests.served import free_port, serving
+from tests.support.service import free_port, serving
 
 REQUESTS = 30
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.served import serving
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
