@@ -29,9 +29,8 @@ from tests.factories import (
     TestFactory,
     TestTypeFactory,
 )
+from tests.support.metrics import METRICS_TOKEN
 from tests.support.redis_server import redis_command
-
-METRICS_TOKEN = "m" * 40
 
 # Of tests/properties: the same few values each time, or with --hypothesis-profile=fuzz many others.
 AT_ANY_SPEED = {
@@ -167,7 +166,7 @@ def referral(ama, kofi, branch, blood_count, sickling):
     )
 
 
-# Everybody who may ask for that referral, by role; tests/test_permissions.py has who they are.
+# Everybody who may ask for that referral, by role; tests/support/access_rules.py has who they are.
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.core.management import call_command
 
 from medics.models import Referral
+from tests.support.readme import README, explained_variables
 from tests.support.service import serving
 
 BASE_DIR = settings.BASE_DIR
-README = (BASE_DIR / "README.md").read_text()
 CURL = Path(__file__).parent / "support" / "curl.py"
 
 
@@ -44,12 +44,6 @@ def test_the_walk_runs_as_it_stands(path_with_curl):
     assert finished.returncode == 0, finished.stderr
     referral = Referral.objects.get(clinical_notes="Fever for three days.")
     assert referral.is_completed
-
-
-def explained_variables() -> set[str]:
-    table = README.split("## Configuration")[1].split("\n## ")[0]
-    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    return set(re.findall(r"`([A-Z0-9_]+)`", "".join(first_cells)))
 
 
 def test_every_variable_is_explained():

@@ -13,9 +13,9 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from authentication import throttles
-from tests.admin.test_policy import assert_allowed
 from tests.factories import PASSWORD, UserFactory
 from tests.support.concurrency import at_once
+from tests.support.content_security import assert_allowed
 
 PAGE = "/admin/second-factor/"
 USERS = "/admin/authentication/user/"

@@ -15,7 +15,7 @@ from psycopg2 import IntegrityError
 from psycopg2.errors import InsufficientPrivilege
 
 from _tetradx.db.startup_checks import EXCESS, EXCESS_OF_ROLE, KEPT_TABLES
-from tests.checks.pgbouncer import EFUA, PASSWORD, PRACTITIONERS, REFERRALS_OF_EACH, main_job
+from tests.support.main_job import EFUA, PASSWORD, PRACTITIONERS, REFERRALS_OF_EACH, main_job
 from tests.support.service import serving
 from tests.support.throwaway_postgres import throwaway_server
 

@@ -29,8 +29,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.support.audit_context import changes_by
-from tests.support.database import own_role
-from tests.support.service import database_url
+from tests.support.database import database_url, own_role
 from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,9 @@ from django.db import connection
 
 from medics.models import Facility, Referral
 from tests.factories import ReferralFactory
+from tests.support.api_client import Caller
 from tests.support.database import own_role
-from tests.support.service import Caller, serving
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

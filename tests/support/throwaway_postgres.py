@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 SCRIPT = BASE_DIR / "scripts" / "embedded_postgres.py"

@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from tests.support.database import database_url
 from tests.support.predecessor import Predecessor, drop_database, make_database
-from tests.support.service import database_url
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from medics.models import Referral, ReferralCount
 from takeover import report
 from takeover.tables import TABLES
 from tests.support.concurrency import while_open
-from tests.support.service import database_url
+from tests.support.database import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,8 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from _tetradx.observability import worker_slots
-from tests.support.service import free_port, serving
+from tests.support.ports import free_port
+from tests.support.service import serving
 
 REQUESTS = 30
 
