@@ -2,19 +2,17 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 
 from medics.models import Referral
+from tests.support.curl import write_stand_in_for_curl
 from tests.support.readme import README, explained_variables
 from tests.support.service import serving
 
 BASE_DIR = settings.BASE_DIR
-CURL = Path(__file__).parent / "support" / "curl.py"
 
 
 @pytest.fixture
@@ -22,9 +20,7 @@ def path_with_curl(tmp_path):
     """PATH with a curl: the machine's or, where it has none, a stand-in that knows the walk's."""
     if shutil.which("curl"):
         return os.environ["PATH"]
-    stand_in = tmp_path / "curl"
-    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
-    stand_in.chmod(0o755)
+    write_stand_in_for_curl(tmp_path)
     return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
 
 

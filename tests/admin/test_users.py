@@ -17,15 +17,11 @@ from tests.factories import (
     TechnicianFactory,
     UserFactory,
 )
-from tests.support.admin_pages import errors_on, filled_in, messages_on
+from tests.support.admin_pages import errors_on, filled_in, messages_on, page_of
 
 ADD = "/admin/authentication/user/add/"
 LIST = "/admin/authentication/user/"
 NEW_PASSWORD = "Another1!pass"
-
-
-def page_of(user: User) -> str:
-    return reverse("admin:authentication_user_change", args=[user.pk])
 
 
 def new_user(**changes) -> dict:

@@ -10,7 +10,6 @@ a change, or where a session lacks its time limits.
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 import psycopg2
 
 from tests.support.main_job import EFUA, PASSWORD, PRACTITIONERS, TECHNICIANS, main_job
-from tests.support.ports import free_port
+from tests.support.ports import free_port, is_opened
 from tests.support.service import serving
 from tests.support.throwaway_postgres import Server, throwaway_server
 
@@ -69,21 +68,12 @@ def pgbouncer(server: Server) -> Iterator[str]:
         with open(folder / "log", "w+") as log:
             running = subprocess.Popen([program, str(folder / "pgbouncer.ini")], stderr=log)
             try:
-                wait_for(running, port, Path(log.name))
+                if not is_opened(port, by=running, seconds=10):
+                    raise SystemExit(f"pgbouncer did not start:\n{Path(log.name).read_text()}")
                 yield f"postgres://tetradx:{server.password}@127.0.0.1:{port}/tetradx"
             finally:
                 running.terminate()
                 running.wait(timeout=10)
-
-
-def wait_for(running: subprocess.Popen, port: int, log: Path) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and running.poll() is None:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"pgbouncer did not come up:\n{log.read_text()}")
 
 
 def check_history(server: Server, referrals: int) -> None:

@@ -29,7 +29,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.support.audit_context import changes_by
-from tests.support.database import database_url, own_role
+from tests.support.database import database_url, execute, own_role
 from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
@@ -46,11 +46,6 @@ def recorded():
 
 def told(change):
     return change.action, change.row_table, change.row_id, change.old, change.new
-
-
-def execute(sql, *values):
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
 
 
 # Users and their rights

@@ -30,15 +30,6 @@ def url():
 
 
 @pytest.fixture
-def body(branch, blood_count):
-    return {
-        "patient_full_name_or_id": "Akosua Mensah",
-        "tests": [blood_count.id],
-        "branch_id": branch.id,
-    }
-
-
-@pytest.fixture
 def client(ama, signed_in):
     return signed_in(ama)
 

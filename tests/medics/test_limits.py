@@ -51,15 +51,6 @@ def old(ama):
     return ama
 
 
-@pytest.fixture
-def body(branch, blood_count):
-    return {
-        "patient_full_name_or_id": "Akosua Mensah",
-        "tests": [blood_count.id],
-        "branch_id": branch.id,
-    }
-
-
 def visits(body, number):
     return [body | {"clinical_notes": f"Visit {n}"} for n in range(number)]
 

@@ -18,6 +18,7 @@ from tests.factories import (
     ReferralFactory,
 )
 from tests.support.concurrency import at_once, while_open
+from tests.support.database import execute
 from tests.support.referral_counts import wrong_counts
 
 pytestmark = pytest.mark.django_db
@@ -25,12 +26,6 @@ pytestmark = pytest.mark.django_db
 PENDING, RECEIVED, COMPLETED = TestStatus.values
 
 FOLD_ALL = "SELECT medics_fold_all_counts()"
-
-
-def execute(sql, values=None):
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall() if cursor.description else []
 
 
 def total_of(**whose):

@@ -13,7 +13,7 @@ from django.db import connection
 from medics.models import Facility, Referral
 from tests.factories import ReferralFactory
 from tests.support.api_client import Caller
-from tests.support.database import own_role
+from tests.support.database import execute, own_role
 from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,11 +44,6 @@ def made(backup, referral, tmp_path):
     assert done.returncode == 0, done.stderr
     [file] = (tmp_path / "backups").glob("*.dump")
     return file
-
-
-def execute(sql):
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
 
 
 def wipe():

@@ -32,7 +32,7 @@ CONCERNED = ["ama", "kofi", "efua"]
 
 @dataclass
 class Rule:
-    """What a route answers: `status` to the roles in `allowed`, `refused` to other users."""
+    """A route answers `status` to the roles in `allowed`, and `refused` to other users."""
 
     route: str
     method: str
@@ -57,7 +57,7 @@ NEW_PASSWORD = "An0ther-pass"
 NEW_TYPE = {"name": "Serology", "tests": [{"name": "VDRL"}]}
 
 RULES = [
-    # Public, with or without a token; an empty body is refused for what it is.
+    # Public, with or without a token; 400, since the body is empty.
     Rule("auth:user-register", "post", 400, [], public=True),
     Rule("auth:login", "post", 400, [], public=True),
     Rule("auth:token-refresh", "post", 400, [], public=True),
@@ -168,7 +168,7 @@ RULES = [
 
 
 def filled(value, ids):
-    """`value` with every "{name}" in it replaced by the id of that name."""
+    """Return `value` with the id of that name in place of every "{name}"."""
     if isinstance(value, dict):
         return {key: filled(item, ids) for key, item in value.items()}
     if isinstance(value, list):

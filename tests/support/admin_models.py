@@ -56,7 +56,7 @@ def make_group():
     return Group.objects.create(name=f"Group {Group.objects.count()}")
 
 
-# How a row of each registered model comes to be, and what finds it in the list's search.
+# For each registered model: what makes a row, and the search text that finds that row in its list.
 MODELS = {
     Facility: (make_facility, lambda row: row.name),
     Group: (make_group, lambda row: row.name),
@@ -64,7 +64,7 @@ MODELS = {
     Patient: (make_patient, lambda row: row.full_name_or_id),
     Referral: (ReferralFactory, lambda row: row.id),
     Session: (make_session, lambda row: row.user.phone_number),
-    # Quoted: its words alone may stand in another row's name and facility.
+    # Quoted, since its single words may also be in another row's name and facility.
     Test: (make_test, lambda row: f'"{row.name}"'),
     TestType: (lambda: make_test().test_type, lambda row: f'"{row.name}"'),
     User: (make_user, lambda row: row.full_name),

@@ -6,7 +6,7 @@ from contextlib import closing
 
 
 class Caller:
-    """A client of the API."""
+    """Sends JSON and returns (status, answer); each request has its own connection."""
 
     def __init__(self, host: str, port: int):
         self.address = host, port
@@ -31,7 +31,7 @@ class Caller:
 
 
 class RawClient:
-    """Sends raw bodies, good and bad, on one kept connection."""
+    """Sends bodies as they are, valid or not, over one connection; returns the status."""
 
     def __init__(self, address):
         self.connection = http.client.HTTPConnection(*address, timeout=30)

@@ -6,7 +6,7 @@ from django.test import override_settings
 
 
 class AwayCache(BaseCache):
-    """As Redis when nobody listens."""
+    """Fails as Redis does when no server listens."""
 
     def __init__(self, location, params):
         super().__init__(params)
@@ -19,12 +19,13 @@ class AwayCache(BaseCache):
 
 
 class FullCache(LocMemCache):
-    """As Redis when it is out of memory, or a replica: it answers, and takes nothing."""
+    """Fails as Redis does when it is out of memory, or a replica: it answers but stores nothing."""
 
     def set(self, *args, **kwargs):
         raise ConnectionError("OOM command not allowed when used memory > 'maxmemory'")
 
 
 def backend(cache_class):
+    """Have Django use the cache within the block."""
     path = f"{cache_class.__module__}.{cache_class.__qualname__}"
     return override_settings(CACHES={"default": {"BACKEND": path, "LOCATION": path}})

@@ -25,11 +25,12 @@ class Forbidden(HTMLParser):
 
 
 def is_data(attributes) -> bool:
-    """A block of data, which is never run."""
+    """Return whether the script holds data, which a browser never runs."""
     return attributes.get("type") in {"application/json", "text/plain"}
 
 
 def assert_allowed(answer, status=200):
+    """Assert that the answer is a page of this status with nothing forbidden in it."""
     assert answer.status_code == status
     page = answer.content.decode()
     assert "<!doctype html>" in page.lower()

@@ -1,12 +1,21 @@
-"""The database of the test's own process: its URL, and names of roles beside it."""
+"""The test's own database: SQL on it, its URL, and roles of its server."""
 
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from django.db import connection
 
 
+def execute(sql: str, values: Sequence[Any] | None = None) -> list[tuple]:
+    """Run the statement; return its rows, none where it gives none."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall() if cursor.description else []
+
+
 def database_url() -> str:
-    """Of the database that this test uses."""
+    """Return the URL of the test's own database."""
     database = connection.settings_dict
     password = database["PASSWORD"]
     login = quote(database["USER"], safe="") + (f":{quote(password, safe='')}" if password else "")
@@ -16,8 +25,8 @@ def database_url() -> str:
 
 
 def own_role(name: str) -> str:
-    """A role's name, quoted, that no test which runs beside this one has.
+    """Return a role's name, quoted, that no other process of the tests uses.
 
-    Roles are the whole server's, and each process of the tests has a database of its own there.
+    Roles belong to the whole server, on which each process of the tests has a database.
     """
     return connection.ops.quote_name(f"{connection.settings_dict['NAME']}_{name}")

@@ -1,4 +1,4 @@
-"""The service's main job, done by many people at the same time."""
+"""The service's main job: many people refer patients and complete referrals at the same time."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,7 +35,7 @@ def expect(answered: tuple[int, dict], status: int = 200) -> dict:
 
 
 def main_job(address: tuple[str, int]) -> int:
-    """How many referrals were made, received and completed."""
+    """Make, receive and complete referrals; return their number. SystemExit: an answer is wrong."""
     efua = signed_in(address, EFUA, new=True)
     branch = expect(efua("POST", "/api/medics/branches/add", {"name": "Legon"}), 201)["id"]
     catalogue = {"name": "Haematology", "tests": [{"name": "Full blood count", "price": 60}]}
@@ -53,7 +53,7 @@ def main_job(address: tuple[str, int]) -> int:
         ama.log_in(phone_number, PASSWORD)
         made = []
         for patient in range(REFERRALS_OF_EACH):
-            # The same patients for all, so that they wait for each other's advisory lock.
+            # All refer the same patients, so that each waits for the others' advisory locks.
             referral = {"patient_full_name_or_id": f"Patient {patient}", "tests": [test["id"]]}
             created = ama("POST", "/api/medics/referral", {**referral, "branch_id": branch})
             made.append(expect(created, 201))

@@ -1,8 +1,8 @@
 """Compares the kept counts of referrals with what count(*) counts."""
 
-from django.db import connection
+from tests.support.database import execute
 
-# Whose number in which status is not what count(*) says, in one statement.
+# One statement, so that no change comes between the two counts.
 WRONG_COUNTS = """
     WITH kept AS (
         SELECT coalesce(branch_id::text, practitioner_id::text) AS whose, status, sum(number)
@@ -18,6 +18,5 @@ WRONG_COUNTS = """
 
 
 def wrong_counts() -> list[tuple]:
-    with connection.cursor() as cursor:
-        cursor.execute(WRONG_COUNTS)
-        return cursor.fetchall()
+    """Return (whose, status, number) of each kept count that is wrong, and of what it should be."""
+    return execute(WRONG_COUNTS)

@@ -1,10 +1,8 @@
-"""The service as it runs: gunicorn with its configuration, on the test's own database."""
+"""Runs the service: gunicorn with its configuration, on the test's own database."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -13,14 +11,14 @@ from django.conf import settings
 
 from benchmarks.without_limits import WITHOUT_LIMITS
 from tests.support.database import database_url
-from tests.support.ports import free_port
+from tests.support.ports import free_port, is_opened
 
 
 @contextmanager
 def serving(
     output: IO[bytes] | int = subprocess.PIPE, **variables: str
 ) -> Iterator[tuple[str, int]]:
-    """Host and port of a running gunicorn, which ends with the block; `output` gets its log.
+    """Run gunicorn until the block ends; yield its host and port. Its log goes to `output`.
 
     `variables` are set in its environment; DATABASE_URL may name another database than the test's.
     """
@@ -42,19 +40,11 @@ def serving(
         stderr=subprocess.STDOUT,
     )
     try:
-        wait_for(server, host, port)
+        if not is_opened(port, by=server, seconds=30):
+            server.kill()
+            output_so_far, _ = server.communicate()
+            raise AssertionError(f"gunicorn did not start:\n{(output_so_far or b'').decode()}")
         yield host, port
     finally:
         server.terminate()
         server.communicate(timeout=60)
-
-
-def wait_for(server: subprocess.Popen, host: str, port: int, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            return socket.create_connection((host, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-    server.kill()
-    raise AssertionError(f"gunicorn did not come up:\n{(server.communicate()[0] or b'').decode()}")

@@ -63,13 +63,6 @@ def wait_until(happened, seconds=20):
         time.sleep(0.05)
 
 
-@pytest.fixture
-def log(tmp_path):
-    path = tmp_path / "log"
-    path.touch()
-    return path
-
-
 @pytest.mark.parametrize(
     ("path", "waits_for", "in_stack"),
     [

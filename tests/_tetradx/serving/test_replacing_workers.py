@@ -62,13 +62,6 @@ def workers(log) -> list[int]:
     return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", log.read_text())]
 
 
-@pytest.fixture
-def log(tmp_path):
-    path = tmp_path / "log"
-    path.touch()
-    return path
-
-
 def test_a_reload_fails_no_request(log):
     with log.open("wb") as output, serving(output) as address:
         until(lambda: len(workers(log)) == 2)
