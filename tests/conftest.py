@@ -4,9 +4,7 @@ Ama refers patients; Kofi works at the Osu branch of Korle Laboratory, which Efu
 is a practitioner who has no part in any of it.
 """
 
-import io
 import json
-import logging
 import subprocess
 import time
 
@@ -29,9 +27,9 @@ from tests.factories import (
     TestFactory,
     TestTypeFactory,
 )
-from tests.redis_server import redis_command
-
-METRICS_TOKEN = "m" * 40
+from tests.support.logs import written_by
+from tests.support.metrics import METRICS_TOKEN
+from tests.support.redis_server import redis_command
 
 # Of tests/properties: the same few values each time, or with --hypothesis-profile=fuzz many others.
 AT_ANY_SPEED = {
@@ -99,16 +97,8 @@ def measured(settings):
 @pytest.fixture
 def access_log():
     """Gives what was written of who read patients' data, line by line."""
-    # pytest hangs its own handlers beside it.
-    [handler] = [
-        handler
-        for handler in logging.getLogger("tetradx.access").handlers
-        if isinstance(handler.formatter, JsonFormatter)
-    ]
-    written = io.StringIO()
-    before = handler.setStream(written)
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
-    handler.setStream(before)
+    with written_by("tetradx.access", JsonFormatter) as written:
+        yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
 @pytest.fixture
@@ -167,7 +157,7 @@ def referral(ama, kofi, branch, blood_count, sickling):
     )
 
 
-# Everybody who may ask for that referral, by role; tests/test_permissions.py has who they are.
+# Everybody who may ask for that referral, by role; tests/support/access_rules.py has who they are.
 
 
 @pytest.fixture

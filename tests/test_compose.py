@@ -6,7 +6,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from tests.test_readme import explained_variables
+from tests.support.readme import explained_variables
 
 SOURCE = (settings.BASE_DIR / "docker-compose.yml").read_text()
 STACK = yaml.safe_load(SOURCE)

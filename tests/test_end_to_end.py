@@ -8,7 +8,8 @@ from authentication.models import User
 from medics.models import Referral, StatusChange
 from medics.services.facilities import create_facility
 from tests.factories import PASSWORD
-from tests.served import Caller, serving
+from tests.support.api_client import Caller
+from tests.support.service import serving
 
 EFUA, KOFI, AMA = "0244000001", "0244000002", "+233 24 400 0003"
 EFUAS_PASSWORD, KOFIS_PASSWORD = "Efua-Chose-1", "Kofi-Chose-1"

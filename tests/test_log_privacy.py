@@ -1,6 +1,5 @@
 """What patients, people and their clients entrust to the service never stands in its log."""
 
-import http.client
 import itertools
 import json
 import re
@@ -14,8 +13,9 @@ from authentication.models import User
 from authentication.services import open_session
 from medics.services.referrals import create_referral
 from tests.factories import PractitionerFactory
-from tests.served import serving
-from tests.test_permissions import RULES, filled
+from tests.support.access_rules import RULES, filled
+from tests.support.api_client import RawClient
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,30 +43,6 @@ EVERYTHING = {
     "name": PATIENT,
 }
 QUERY = urlencode({"search_query": SEARCH, "cursor": SEARCH, "page_number": SEARCH})
-
-
-class RawClient:
-    """Sends raw bodies, good and bad, on one kept connection."""
-
-    def __init__(self, address):
-        self.connection = http.client.HTTPConnection(*address, timeout=30)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.connection.close()
-
-    def __call__(self, method, path, body=b"", **headers):
-        sent = {"Content-Type": "application/json"} | headers
-        try:
-            self.connection.request(method, path, body, sent)
-            answer = self.connection.getresponse()
-            answer.read()
-            return answer.status
-        except (ConnectionError, http.client.HTTPException):
-            self.connection.close()
-            return None
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from django.db import connection
 
 from authentication.services import open_session
 from tests.factories import ReferralFactory
-from tests.served import serving
-from tests.test_log_privacy import RawClient
+from tests.support.api_client import RawClient
+from tests.support.service import serving
 
 COMMANDS = re.findall(
     r"^    (docker (?:logs|exec) .*)$",

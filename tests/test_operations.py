@@ -3,24 +3,22 @@
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command, get_commands
 
-from tests.served import serving
+from tests.support.curl import write_stand_in_for_curl
+from tests.support.service import serving
 
 GUIDE = (settings.BASE_DIR / "docs" / "operations.md").read_text()
 PAGES = sorted((settings.BASE_DIR / "docs").glob("*.md"))
-CURL = Path(__file__).parent / "curl.py"
 
 # ab, as far as the guide's command goes: one request, whose failure is its own.
 AB = """#!/bin/sh
 for url; do :; done
 while [ "$1" != -H ]; do shift; done
-exec "{python}" "{curl}" -sf -H "$2" "$url"
+exec curl -sf -H "$2" "$url"
 """
 
 
@@ -58,13 +56,9 @@ def test_every_link_leads_somewhere(page):
 @pytest.mark.django_db(transaction=True)
 def test_the_load_test_runs_as_it_stands(tmp_path):
     [script] = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
-    stand_ins = {
-        "curl": f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n',
-        "ab": AB.format(python=sys.executable, curl=CURL),
-    }
-    for name, program in stand_ins.items():
-        (tmp_path / name).write_text(program)
-        (tmp_path / name).chmod(0o755)
+    write_stand_in_for_curl(tmp_path)
+    (tmp_path / "ab").write_text(AB)
+    (tmp_path / "ab").chmod(0o755)
     call_command("load_demo", referrals=20, verbosity=0)
 
     with serving() as (host, port):

@@ -1,7 +1,7 @@
 """Attacks in the order of the OWASP API Security Top 10 of 2023, on every route where they fit.
 
 Single rules have their tests elsewhere: who sees what in test_permissions.py, tokens and sessions
-in authentication/, what a body may hold in _tetradx/test_errors.py.
+in authentication/, what a body may hold in _tetradx/api/test_errors.py.
 """
 
 import base64
@@ -31,10 +31,10 @@ from authentication import throttles
 from authentication.models import User
 from authentication.services import open_session
 from medics.models import FacilityBranch, Referral, ReferralTest
-from tests.admin.test_sheets import HEADINGS, UREA, XLSX, upload, xlsx_of
 from tests.factories import PASSWORD, UserFactory
-from tests.test_permissions import RULES, filled
-from tests.test_schema import OPERATIONS
+from tests.support.access_rules import RULES, filled
+from tests.support.api_schema import OPERATIONS
+from tests.support.catalogue_sheets import HEADINGS, UREA, XLSX, upload, xlsx_of
 
 pytestmark = pytest.mark.django_db
 

@@ -2,19 +2,17 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 
 from medics.models import Referral
-from tests.served import serving
+from tests.support.curl import write_stand_in_for_curl
+from tests.support.readme import README, explained_variables
+from tests.support.service import serving
 
 BASE_DIR = settings.BASE_DIR
-README = (BASE_DIR / "README.md").read_text()
-CURL = Path(__file__).parent / "curl.py"
 
 
 @pytest.fixture
@@ -22,9 +20,7 @@ def path_with_curl(tmp_path):
     """PATH with a curl: the machine's or, where it has none, a stand-in that knows the walk's."""
     if shutil.which("curl"):
         return os.environ["PATH"]
-    stand_in = tmp_path / "curl"
-    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CURL}" "$@"\n')
-    stand_in.chmod(0o755)
+    write_stand_in_for_curl(tmp_path)
     return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -44,12 +40,6 @@ def test_the_walk_runs_as_it_stands(path_with_curl):
     assert finished.returncode == 0, finished.stderr
     referral = Referral.objects.get(clinical_notes="Fever for three days.")
     assert referral.is_completed
-
-
-def explained_variables() -> set[str]:
-    table = README.split("## Configuration")[1].split("\n## ")[0]
-    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    return set(re.findall(r"`([A-Z0-9_]+)`", "".join(first_cells)))
 
 
 def test_every_variable_is_explained():

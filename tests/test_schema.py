@@ -6,18 +6,11 @@ from functools import reduce
 import pytest
 from django.contrib.staticfiles import finders
 from django.urls import reverse
-from drf_spectacular.generators import SchemaGenerator
 
 from authentication.models import UserType
 from authentication.phone_numbers import clean_phone_number, validate_phone_number
-from tests.test_permissions import RULES
-
-SCHEMA = SchemaGenerator().get_schema(request=None, public=True)
-OPERATIONS = [
-    (path, method, operation)
-    for path, methods in SCHEMA["paths"].items()
-    for method, operation in methods.items()
-]
+from tests.support.access_rules import RULES
+from tests.support.api_schema import OPERATIONS, SCHEMA
 
 
 def each_operation(test):

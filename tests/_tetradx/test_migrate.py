@@ -6,7 +6,7 @@ from django.db import connection, connections
 from django.db.models.signals import pre_migrate
 
 from _tetradx.management.commands.migrate import KEY
-from tests.at_once import while_open
+from tests.support.concurrency import while_open
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

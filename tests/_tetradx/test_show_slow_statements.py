@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from _tetradx.management.commands import show_slow_statements as command
-from tests.checks.throwaway import throwaway_server
+from tests.support.throwaway_postgres import throwaway_server
 
 pytestmark = pytest.mark.django_db
 

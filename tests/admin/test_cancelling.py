@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from authentication.models import User
 from medics.models import Referral, StatusChange
-from tests.admin.pages import messages_on
 from tests.factories import ReferralFactory, UserFactory
+from tests.support.admin_pages import messages_on
 
 PENDING, RECEIVED, COMPLETED, CANCELLED = "Pending", "Received", "Completed", "Cancelled"
 

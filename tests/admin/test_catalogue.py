@@ -2,14 +2,10 @@ import pytest
 from django.urls import reverse
 
 from medics.models import Test, TestType
-from tests.admin.pages import errors_on, filled_in
 from tests.factories import TestFactory, TestTypeFactory
+from tests.support.admin_pages import errors_on, filled_in, page_of
 
 ADD_TYPE = "/admin/medics/testtype/add/"
-
-
-def page_of(row: Test | TestType) -> str:
-    return reverse(f"admin:medics_{row._meta.model_name}_change", args=[row.pk])
 
 
 def delete(client, row: Test | TestType):

@@ -1,6 +1,5 @@
 """Every list and page of the admin site, a new model's among them."""
 
-from datetime import timedelta
 from unittest import mock
 from urllib.parse import quote as percent_encoded
 
@@ -11,58 +10,14 @@ from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
 
-from authentication.models import Session, User
+from authentication.models import Session
 from medics.admin.facilities import FacilityAdmin
-from medics.models import Facility, HistoryEntry, Patient, Referral, Test, TestType
-from tests.factories import (
-    FacilityBranchFactory,
-    FacilityFactory,
-    PatientFactory,
-    PractitionerFactory,
-    ReferralFactory,
-    TechnicianFactory,
-    TestFactory,
-    TestTypeFactory,
-)
+from medics.models import Facility, HistoryEntry, Referral
+from tests.factories import PractitionerFactory
+from tests.support.admin_models import MODELS, every_model, make_facility, url_of
 
 CLINICAL_OR_LOGS = {HistoryEntry, Referral, Session}
-
-
-def make_user():
-    return TechnicianFactory(branches=[FacilityBranchFactory(facility=make_facility())])
-
-
-def make_facility():
-    facility = FacilityFactory(admin=TechnicianFactory())
-    FacilityBranchFactory(facility=facility)
-    return facility
-
-
-def make_session():
-    expires_at = timezone.now() + timedelta(hours=1)
-    return Session.objects.create(user=PractitionerFactory(), expires_at=expires_at)
-
-
-def make_test():
-    return TestFactory(test_type=TestTypeFactory(facility=make_facility()))
-
-
-def make_patient():
-    patient = PatientFactory()
-    ReferralFactory(patient=patient)
-    return patient
-
-
-def make_history_entry():
-    facility = make_facility()
-    return HistoryEntry.objects.get(subject_id=facility.pk, row_table="medics_facility")
-
-
-def make_group():
-    return Group.objects.create(name=f"Group {Group.objects.count()}")
-
 
 AUTOCOMPLETE = {
     "app_label": "medics",
@@ -70,28 +25,6 @@ AUTOCOMPLETE = {
     "field_name": "facility",
     "term": "",
 }
-
-# How a row of each registered model comes to be, and what finds it in the list's search.
-MODELS = {
-    Facility: (make_facility, lambda row: row.name),
-    Group: (make_group, lambda row: row.name),
-    HistoryEntry: (make_history_entry, lambda row: row.subject_id),
-    Patient: (make_patient, lambda row: row.full_name_or_id),
-    Referral: (ReferralFactory, lambda row: row.id),
-    Session: (make_session, lambda row: row.user.phone_number),
-    # Quoted: its words alone may stand in another row's name and facility.
-    Test: (make_test, lambda row: f'"{row.name}"'),
-    TestType: (lambda: make_test().test_type, lambda row: f'"{row.name}"'),
-    User: (make_user, lambda row: row.full_name),
-}
-
-every_model = pytest.mark.parametrize(
-    "model", admin.site._registry, ids=lambda model: model._meta.model_name
-)
-
-
-def url_of(model, page: str, *args) -> str:
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
 
 
 def count_queries(client, url: str) -> int:

@@ -3,15 +3,11 @@ from django.urls import reverse
 
 from medics.models import Facility, FacilityBranch
 from medics.services.technicians import set_place_of_work
-from tests.admin.pages import errors_on, filled_in
-from tests.at_once import at_once, while_open
 from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
+from tests.support.admin_pages import errors_on, filled_in, page_of
+from tests.support.concurrency import at_once, while_open
 
 ADD = "/admin/medics/facility/add/"
-
-
-def page_of(facility: Facility) -> str:
-    return reverse("admin:medics_facility_change", args=[facility.pk])
 
 
 def new_facility(*branch_names: str, **changes) -> dict:

@@ -1,6 +1,5 @@
 """Who changed what, as operators read it."""
 
-import json
 import re
 from datetime import timedelta
 from io import StringIO
@@ -16,7 +15,6 @@ from medics.admin.history import of_request
 from medics.models import Change, HistoryEntry, Referral
 from medics.services.history import forgetting
 from medics.services.technicians import set_place_of_work
-from tests.admin.pages import filled_in
 from tests.factories import (
     FacilityFactory,
     PatientFactory,
@@ -24,7 +22,9 @@ from tests.factories import (
     TechnicianFactory,
     UserFactory,
 )
-from tests.origins import changes_by
+from tests.support.admin_pages import filled_in
+from tests.support.audit_context import changes_by
+from tests.support.query_plans import nodes_run
 
 LIST = "/admin/medics/historyentry/"
 
@@ -284,12 +284,6 @@ def test_lines_about_patients_are_for_who_may_view_patients(browser, referral, m
 # What it costs
 
 
-def nodes_of(plan):
-    yield plan
-    for child in plan.get("Plans", []):
-        yield from nodes_of(child)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_no_page_reads_a_long_history_through(superuser, referral, rf):
     rows = 20_000
@@ -323,15 +317,9 @@ def test_no_page_reads_a_long_history_through(superuser, referral, rf):
             newest.filter(of_request("r77"))[:50],
             newest.filter(changed_by=referral.referred_by)[:50],
         ):
-            sql, values = queryset.query.sql_with_params()
-            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
-            [[answer]] = cursor.fetchall()
-            [explained] = json.loads(answer) if isinstance(answer, str) else answer
-            read = [
-                node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-                for node in nodes_of(explained["Plan"])
-            ]
-            assert max(read) <= 200, explained
+            nodes = nodes_run(*queryset.query.sql_with_params())
+            read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes]
+            assert max(read) <= 200, nodes
 
 
 def test_a_line_about_a_model_that_is_gone_is_shown_by_its_table(superuser, referral):

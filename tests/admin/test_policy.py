@@ -1,47 +1,13 @@
 """No page has within it what the content security policy forbids: no browser would run it."""
 
-from html.parser import HTMLParser
-
 import pytest
 from django.urls import reverse
 
-from tests.admin.test_every_model import MODELS, every_model, url_of
-from tests.admin.test_sheets import EXPORT, HEADINGS, IMPORT, UREA, csv_of, upload
+from tests.support.admin_models import MODELS, every_model, url_of
+from tests.support.catalogue_sheets import EXPORT, HEADINGS, IMPORT, UREA, csv_of, upload
+from tests.support.content_security import Forbidden, assert_allowed
 
 pytestmark = pytest.mark.django_db
-
-
-class Forbidden(HTMLParser):
-    """Finds scripts, styles and handlers within a page, and addresses of other sites."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        if tag == "style" or (tag == "script" and "src" not in values and not is_data(values)):
-            self.found.append(tag)
-        for name, value in attrs:
-            address = (value or "").strip().lower()
-            if name == "style" or name.startswith("on") or address.startswith("javascript:"):
-                self.found.append(f"{tag} {name}")
-            loads = name in {"src", "action"} or (tag == "link" and name == "href")
-            if loads and address.startswith(("http:", "https:", "//")):
-                self.found.append(f"{tag} {name} {value}")
-
-
-def is_data(attributes) -> bool:
-    """A block of data, which is never run."""
-    return attributes.get("type") in {"application/json", "text/plain"}
-
-
-def assert_allowed(answer, status=200):
-    assert answer.status_code == status
-    page = answer.content.decode()
-    assert "<!doctype html>" in page.lower()
-    assert Forbidden(page).found == []
 
 
 def test_what_is_forbidden_is_found():

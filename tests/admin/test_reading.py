@@ -1,15 +1,10 @@
 """Operators who look at patients' data are written down, whatever page shows it."""
 
 import pytest
-from django.contrib import admin
 from django.urls import reverse
 
 from medics.models import HistoryEntry, Patient, Referral
-from tests.admin.test_every_model import MODELS, url_of
-
-every_model = pytest.mark.parametrize(
-    "model", admin.site._registry, ids=lambda model: model._meta.model_name
-)
+from tests.support.admin_models import MODELS, every_model, url_of
 
 
 def pages_of(model, row) -> list[str]:

@@ -8,13 +8,10 @@ from django.urls import reverse
 from medics.models import Referral, ReferralTest, StatusChange, TestStatus
 from medics.services.referrals import set_test_status
 from tests.factories import FacilityFactory, PatientFactory, ReferralFactory, TestFactory
-from tests.origins import changes_by
+from tests.support.admin_pages import page_of
+from tests.support.audit_context import changes_by
 
 LIST = "/admin/medics/referral/"
-
-
-def page_of(referral: Referral) -> str:
-    return reverse("admin:medics_referral_change", args=[referral.pk])
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from django.contrib import admin
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
-from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from authentication import throttles
-from tests.admin.test_policy import assert_allowed
-from tests.at_once import at_once
 from tests.factories import PASSWORD, UserFactory
+from tests.support.authenticator_app import code_of
+from tests.support.concurrency import at_once
+from tests.support.content_security import assert_allowed
 
 PAGE = "/admin/second-factor/"
 USERS = "/admin/authentication/user/"
@@ -51,11 +51,6 @@ def logged_in(user, address="198.51.100.1") -> Client:
     form = {"username": user.phone_number, "password": PASSWORD}
     assert client.post(reverse("admin:login"), form).status_code == 302
     return client
-
-
-def code_of(device, later=0) -> str:
-    """The code that the app shows, or that it shows next."""
-    return f"{totp(device.bin_key, drift=later):06}"
 
 
 def wrong_code(device) -> str:

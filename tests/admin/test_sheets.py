@@ -11,7 +11,6 @@ import openpyxl
 import pytest
 from django.contrib.auth.models import Permission
 from django.core import signing
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from openpyxl.cell.rich_text import CellRichText, TextBlock
@@ -22,32 +21,22 @@ from authentication.models import User
 from medics.admin.sheet_files import MAX_ROWS, escape_for_xml
 from medics.admin.sheets import FormStorage
 from medics.models import Test, TestType
-from tests.admin.pages import messages_on
 from tests.factories import FacilityFactory, TestFactory, TestTypeFactory, UserFactory
-from tests.statements import statements
+from tests.support.admin_pages import messages_on
+from tests.support.catalogue_sheets import (
+    CSV,
+    EXPORT,
+    HEADINGS,
+    IMPORT,
+    UREA,
+    XLSX,
+    csv_of,
+    upload,
+    xlsx_of,
+)
+from tests.support.statements import statements
 
-IMPORT = "/admin/medics/test/import/"
 CONFIRM = "/admin/medics/test/process_import/"
-EXPORT = "/admin/medics/test/export/"
-CSV, XLSX = "0", "1"
-
-HEADINGS = ["facility", "test type", "test", "price", "description"]
-UREA = ["Korle Laboratory", "CHEMISTRY", "UREA", "12.50", "Fasting"]
-
-
-def csv_of(*rows) -> bytes:
-    text = StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def xlsx_of(*rows) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    file = BytesIO()
-    book.save(file)
-    return file.getvalue()
 
 
 def workbook_of(rows: str, *, strings: str = "") -> bytes:
@@ -68,11 +57,6 @@ def workbook_of(rows: str, *, strings: str = "") -> bytes:
         for name, content in parts.items():
             archive.writestr(name, content)
     return file.getvalue()
-
-
-def upload(client, content: bytes, format: str = CSV, url: str = IMPORT):  # noqa: A002
-    file = SimpleUploadedFile("catalogue", content)
-    return client.post(url, {"format": format, "resource": "0", "import_file": file})
 
 
 def confirm(client, preview, **changes):

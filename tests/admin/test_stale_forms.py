@@ -6,20 +6,14 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
-from django.test import Client
-from django.urls import reverse
 
 from authentication.models import User
 from authentication.stale_forms import SEEN, token_of
 from medics.models import BranchTechnician, Facility, FacilityBranch, Test, TestType
-from tests.admin.pages import errors_on, filled_in, messages_on, sent_by
-from tests.at_once import at_once, while_open
 from tests.factories import FacilityBranchFactory, TestFactory, UserFactory
-from tests.origins import changes_by
-
-
-def page_of(row) -> str:
-    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+from tests.support.admin_pages import errors_on, filled_in, messages_on, page_of, sent_by
+from tests.support.audit_context import changes_by
+from tests.support.concurrency import at_once, while_open
 
 
 def everything() -> list[list]:
@@ -293,16 +287,10 @@ def test_a_list_offers_nothing_to_edit():
 # At the same time
 
 
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("page", ["user", "facility", "testtype", "group"])
-def test_of_two_who_save_at_once_one_has_to_look_again(root, rows, page):
-    clients = [browser_of(root), browser_of(UserFactory(is_staff=True, is_superuser=True))]
+def test_of_two_who_save_at_once_one_has_to_look_again(superuser, browser, rows, page):
+    clients = [superuser, browser(UserFactory(is_staff=True, is_superuser=True))]
     url = page_of(rows[page])
     [[name, typed]] = TYPED[page].items()
     forms = [
@@ -322,29 +310,27 @@ def test_of_two_who_save_at_once_one_has_to_look_again(root, rows, page):
 @pytest.mark.parametrize(
     ("page", "change"), [("user", be_disabled), ("facility", close_over_api), CHANGES[11]]
 )
-def test_a_save_waits_for_a_change_under_way_and_sees_it(root, rows, signed_in, page, change):
-    client = browser_of(root)
-    data = filled_in(client, page_of(rows[page]), **TYPED[page])
+def test_a_save_waits_for_a_change_under_way_and_sees_it(superuser, rows, signed_in, page, change):
+    data = filled_in(superuser, page_of(rows[page]), **TYPED[page])
 
     response = while_open(
-        lambda: change(rows, signed_in), lambda: client.post(page_of(rows[page]), data)
+        lambda: change(rows, signed_in), lambda: superuser.post(page_of(rows[page]), data)
     )
 
     assert "look again" in errors_on(response)["__all__"][0]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_pages_that_lock_each_other_s_rows_end_in_a_message(root, monkeypatch, kofi):
+def test_pages_that_lock_each_other_s_rows_end_in_a_message(superuser, monkeypatch, kofi):
     """PostgreSQL ends one of two transactions that wait for each other."""
-    client = browser_of(root)
-    data = filled_in(client, page_of(kofi), full_name="Kofi B.")
+    data = filled_in(superuser, page_of(kofi), full_name="Kofi B.")
 
     def deadlock(**place):
         with connection.cursor() as cursor:
             cursor.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$")
 
     monkeypatch.setattr("medics.admin.staff.set_place_of_work", deadlock)
-    response = client.post(page_of(kofi), data, follow=True)
+    response = superuser.post(page_of(kofi), data, follow=True)
 
     assert messages_on(response) == [
         "This was changed by somebody else at the same time. Try again."

@@ -9,7 +9,6 @@ from django.urls import reverse
 from authentication.models import Session, User, UserType
 from authentication.services import open_session
 from medics.models import Facility
-from tests.admin.pages import errors_on, filled_in, messages_on
 from tests.factories import (
     PASSWORD,
     FacilityBranchFactory,
@@ -18,14 +17,11 @@ from tests.factories import (
     TechnicianFactory,
     UserFactory,
 )
+from tests.support.admin_pages import errors_on, filled_in, messages_on, page_of
 
 ADD = "/admin/authentication/user/add/"
 LIST = "/admin/authentication/user/"
 NEW_PASSWORD = "Another1!pass"
-
-
-def page_of(user: User) -> str:
-    return reverse("admin:authentication_user_change", args=[user.pk])
 
 
 def new_user(**changes) -> dict:

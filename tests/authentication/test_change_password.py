@@ -3,9 +3,9 @@ from django.urls import reverse
 
 from authentication.models import Session
 from authentication.services import open_session
-from tests.at_once import at_once
 from tests.factories import PASSWORD, TechnicianFactory
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

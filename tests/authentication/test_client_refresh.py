@@ -8,8 +8,8 @@ from rest_framework.test import APIClient
 from authentication.models import Session
 from authentication.services import end_session, open_session, rotate_session
 from authentication.tokens import AccessToken, RefreshToken
-from tests.at_once import at_once
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

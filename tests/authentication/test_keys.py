@@ -4,7 +4,8 @@ import pytest
 from django.urls import reverse
 
 from tests.factories import PASSWORD, PractitionerFactory, ReferralFactory
-from tests.served import Caller, serving
+from tests.support.api_client import Caller
+from tests.support.service import serving
 
 NEW_KEY = "n" * 50
 

@@ -10,14 +10,14 @@ from django.utils.dateparse import parse_datetime
 from authentication.models import Session, User
 from authentication.services import change_password
 from authentication.tokens import AccessToken, RefreshToken
-from tests.at_once import while_open
 from tests.factories import (
     PASSWORD,
     FacilityBranchFactory,
     PractitionerFactory,
     TechnicianFactory,
 )
-from tests.statements import statements
+from tests.support.concurrency import while_open
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

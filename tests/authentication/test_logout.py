@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from authentication.models import Session
 from authentication.services import open_session, rotate_session
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

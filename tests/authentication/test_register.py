@@ -5,9 +5,9 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from authentication.models import User, UserType
-from tests.at_once import at_once
 from tests.factories import PASSWORD, PractitionerFactory
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from rest_framework_simplejwt.tokens import UntypedToken
 from authentication.models import Session
 from authentication.services import open_session
 from authentication.tokens import RefreshToken
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

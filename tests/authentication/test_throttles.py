@@ -27,8 +27,8 @@ from authentication.throttles import (
     count_attempt,
     refund_attempt,
 )
-from tests.at_once import at_once
 from tests.factories import PASSWORD, PractitionerFactory
+from tests.support.concurrency import at_once
 
 pytestmark = pytest.mark.django_db
 

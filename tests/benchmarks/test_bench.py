@@ -14,7 +14,7 @@ from benchmarks.run import Measurement, growth, ratios, table
 from benchmarks.servers import environment_of, remove_what_a_run_left
 from medics.models import Patient, Referral, ReferralTest, StatusChange
 from tests.factories import ReferralFactory
-from tests.served import database_url
+from tests.support.database import database_url
 
 GOAL_LISTS = ("practitioner, 2,000", "technician, branch of 50,000", "one referral")
 

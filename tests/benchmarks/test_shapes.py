@@ -6,7 +6,7 @@ from benchmarks import shapes
 from benchmarks.loading import load
 from benchmarks.management.commands import bench
 from benchmarks.shapes import SHAPES, Shape, compare
-from tests.served import database_url
+from tests.support.database import database_url
 
 
 @pytest.mark.django_db(transaction=True)

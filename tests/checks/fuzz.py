@@ -22,8 +22,8 @@ from pathlib import Path
 import django
 from django.core.management import call_command
 
-from tests.checks.throwaway import throwaway_server
-from tests.served import serving
+from tests.support.service import serving
+from tests.support.throwaway_postgres import throwaway_server
 
 SETTINGS = Path(__file__).with_name("fuzz.toml")
 TOKEN = '[auth.openapi.accessToken]\nbearer = "{}"\n'

@@ -11,20 +11,21 @@ import argparse
 import http.client
 import json
 import os
-import socket
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import cycle
 
 from _tetradx.db.connections import SLOW_SECONDS
-from tests.checks.throwaway import Server, throwaway_server
-from tests.served import Caller, serving
+from tests.support.api_client import Caller
+from tests.support.ports import silent
+from tests.support.service import serving
+from tests.support.throwaway_postgres import Server, throwaway_server
 
 PHONE_NUMBER, PASSWORD = "0244000001", "Passw0rd!x"
 CLIENTS = 8
@@ -153,22 +154,6 @@ def summary(when: str, answers: list[Answer]) -> str:
 
 def by_status(answers: list[Answer]) -> Counter:
     return Counter(answer.status for answer in answers)
-
-
-@contextmanager
-def silent(port: int) -> Iterator[None]:
-    """Nobody answers at that port, as where the database's machine is gone. Linux only."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.listen(0)
-        # Once its queue is full, the kernel drops what asks for a connection.
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
-        yield
 
 
 def first_answers(clients: Clients, *, patience: float) -> list[Answer]:

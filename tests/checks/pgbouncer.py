@@ -10,24 +10,21 @@ a change, or where a session lacks its time limits.
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
 
-from tests.checks.throwaway import Server, throwaway_server
-from tests.served import Caller, free_port, serving
+from tests.support.main_job import EFUA, PASSWORD, PRACTITIONERS, TECHNICIANS, main_job
+from tests.support.ports import free_port, is_opened
+from tests.support.service import serving
+from tests.support.throwaway_postgres import Server, throwaway_server
 
 SESSIONS = 2
-PRACTITIONERS, REFERRALS_OF_EACH = 6, 5
-PASSWORD, CHOSEN_PASSWORD = "Passw0rd!x", "Chosen-Pass-1"
-EFUA, TECHNICIANS = "0244000001", ["0244000002", "0244000003"]
 
 # As in docs/pgbouncer.md; the sessions are taken in turns, so that each serves everybody.
 CONFIGURATION = """
@@ -71,90 +68,12 @@ def pgbouncer(server: Server) -> Iterator[str]:
         with open(folder / "log", "w+") as log:
             running = subprocess.Popen([program, str(folder / "pgbouncer.ini")], stderr=log)
             try:
-                wait_for(running, port, Path(log.name))
+                if not is_opened(port, by=running, seconds=10):
+                    raise SystemExit(f"pgbouncer did not start:\n{Path(log.name).read_text()}")
                 yield f"postgres://tetradx:{server.password}@127.0.0.1:{port}/tetradx"
             finally:
                 running.terminate()
                 running.wait(timeout=10)
-
-
-def wait_for(running: subprocess.Popen, port: int, log: Path) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and running.poll() is None:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"pgbouncer did not come up:\n{log.read_text()}")
-
-
-def signed_in(address: tuple[str, int], phone_number: str, *, new: bool = False) -> Caller:
-    caller = Caller(*address)
-    caller.log_in(phone_number, PASSWORD)
-    if new:
-        expect(
-            caller(
-                "POST",
-                "/api/medics/change-password",
-                {
-                    "current_password": PASSWORD,
-                    "new_password": CHOSEN_PASSWORD,
-                    "confirm_new_password": CHOSEN_PASSWORD,
-                },
-            )
-        )
-    return caller
-
-
-def expect(answered: tuple[int, dict], status: int = 200) -> dict:
-    found, answer = answered
-    if found != status:
-        raise SystemExit(f"Answered {found} in place of {status}: {answer.get('detail')}")
-    return answer.get("data", {})
-
-
-def main_job(address: tuple[str, int]) -> int:
-    """How many referrals were made, received and completed."""
-    efua = signed_in(address, EFUA, new=True)
-    branch = expect(efua("POST", "/api/medics/branches/add", {"name": "Legon"}), 201)["id"]
-    catalogue = {"name": "Haematology", "tests": [{"name": "Full blood count", "price": 60}]}
-    [test] = expect(efua("POST", "/api/utilities/add-test-types", catalogue))["tests"]
-    for phone_number in TECHNICIANS:
-        technician = {"full_name": "Kofi Boateng", "phone_number": phone_number}
-        technician |= {"branch_id": branch, "password": PASSWORD}
-        expect(efua("POST", "/api/medics/lab-technicians/add", technician), 201)
-    technicians = [signed_in(address, number, new=True) for number in TECHNICIANS]
-
-    def refer(number: int) -> list[dict]:
-        ama, phone_number = Caller(*address), f"02440001{number:02}"
-        account = {"full_name": "Ama Serwaa", "phone_number": phone_number, "password": PASSWORD}
-        expect(ama("POST", "/api/auth/register", account), 201)
-        ama.log_in(phone_number, PASSWORD)
-        made = []
-        for patient in range(REFERRALS_OF_EACH):
-            # The same patients for all, so that they wait for each other's advisory lock.
-            referral = {"patient_full_name_or_id": f"Patient {patient}", "tests": [test["id"]]}
-            created = ama("POST", "/api/medics/referral", {**referral, "branch_id": branch})
-            made.append(expect(created, 201))
-            listed = expect(ama("GET", "/api/medics/referrals/practitioner?search_query=patient"))
-            if listed["data_summary"]["total_referrals"] != len(made):
-                raise SystemExit("A list lacks what was just referred.")
-        return made
-
-    def complete(referral: dict) -> None:
-        technician = technicians[sum(map(ord, referral["referral_id"])) % len(technicians)]
-        path = f"/api/medics/referral/{referral['referral_id']}"
-        expect(technician("PUT", path, {"status": "Received"}))
-        for test in referral["tests"]:
-            tests = f"/api/medics/referral-tests/{test['test_id']}/status"
-            expect(technician("PUT", tests, {"status": "Completed"}))
-        expect(technician("GET", "/api/medics/referrals/technician?page_size=100"))
-        expect(technician("PUT", path, {"status": "Completed"}))
-
-    with ThreadPoolExecutor(PRACTITIONERS + len(technicians)) as pool:
-        referrals = [made for each in pool.map(refer, range(PRACTITIONERS)) for made in each]
-        list(pool.map(complete, referrals))
-    return len(referrals)
 
 
 def check_history(server: Server, referrals: int) -> None:

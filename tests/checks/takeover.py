@@ -18,8 +18,8 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.checks.throwaway import BASE_DIR, Server, throwaway_server
-from tests.takeover.predecessor import HASH, make_database
+from tests.support.predecessor import HASH, make_database
+from tests.support.throwaway_postgres import BASE_DIR, Server, throwaway_server
 
 FACILITIES, PRACTITIONERS = 20, 500
 TESTS_OF_A_REFERRAL = 3

@@ -4,7 +4,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from tests.checks.fuzz import fuzz, make_cast
 from tests.checks.fuzz_hooks import is_documented_refusal, is_valid_as_read
-from tests.served import serving
+from tests.support.service import serving
 
 WITHOUT_COVERAGE = ["examples", "fuzzing", "stateful"]
 

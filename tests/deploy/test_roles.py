@@ -15,9 +15,9 @@ from psycopg2 import IntegrityError
 from psycopg2.errors import InsufficientPrivilege
 
 from _tetradx.db.startup_checks import EXCESS, EXCESS_OF_ROLE, KEPT_TABLES
-from tests.checks.pgbouncer import EFUA, PASSWORD, PRACTITIONERS, REFERRALS_OF_EACH, main_job
-from tests.checks.throwaway import throwaway_server
-from tests.served import serving
+from tests.support.main_job import EFUA, PASSWORD, PRACTITIONERS, REFERRALS_OF_EACH, main_job
+from tests.support.service import serving
+from tests.support.throwaway_postgres import throwaway_server
 
 INIT = settings.BASE_DIR / "deploy" / "postgres" / "init.sh"
 BACKUP = settings.BASE_DIR / "scripts" / "backup.py"

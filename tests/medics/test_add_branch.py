@@ -5,9 +5,9 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from medics.models import FacilityBranch
-from tests.at_once import at_once
 from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,9 @@ from django.utils.dateparse import parse_datetime
 
 from authentication.models import User, UserType
 from medics.models import BranchTechnician
-from tests.at_once import at_once
 from tests.factories import PASSWORD, FacilityBranchFactory, PractitionerFactory
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -4,18 +4,18 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
-from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from medics.models import Test, TestType
-from tests.at_once import at_once
 from tests.factories import (
     FacilityFactory,
     PractitionerFactory,
     TechnicianFactory,
     TestTypeFactory,
 )
-from tests.statements import statements
+from tests.support.authenticator_app import code_of
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 
@@ -328,10 +328,6 @@ def test_an_administrator_shows_no_code(signed_in, efua, laboratory, settings):
     settings.ADMIN_SECOND_FACTOR = True
 
     assert add(signed_in(efua)).status_code == 200
-
-
-def code_of(device) -> str:
-    return f"{totp(device.bin_key):06}"
 
 
 def test_an_operator_who_names_no_facility_is_refused(signed_in, operator, laboratory):

@@ -18,10 +18,10 @@ from medics.models import (
     StatusChange,
 )
 from medics.services import retention
-from tests.at_once import while_open
 from tests.factories import PatientFactory, ReferralFactory
-from tests.medics.test_totals import wrong_counts
-from tests.roles import own_role
+from tests.support.concurrency import while_open
+from tests.support.database import own_role
+from tests.support.referral_counts import wrong_counts
 
 pytestmark = pytest.mark.django_db
 

@@ -12,9 +12,9 @@ from medics.models import HistoryEntry, Referral, ReferralTest
 from medics.services import referrals
 from medics.services.referrals import cancel_referrals
 from tests.factories import PractitionerFactory, ReferralFactory, UserFactory
-from tests.medics.test_totals import wrong_counts
-from tests.origins import changes_by
-from tests.statements import statements
+from tests.support.audit_context import changes_by
+from tests.support.referral_counts import wrong_counts
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

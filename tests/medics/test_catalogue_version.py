@@ -1,6 +1,5 @@
 """Every change of facilities, branches, test types and tests moves the catalogue's version."""
 
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
@@ -12,33 +11,16 @@ from django.urls import reverse
 from medics.models import Facility, FacilityBranch, Test, TestType
 from medics.models.catalogue import CatalogueChange, catalogue_version
 from medics.services.history import forgetting
-from tests.at_once import at_once, while_open
 from tests.factories import (
     FacilityBranchFactory,
     FacilityFactory,
     TestFactory,
     TestTypeFactory,
 )
+from tests.support.concurrency import at_once, on_another_connection, while_open
+from tests.support.database import execute
 
 pytestmark = pytest.mark.django_db
-
-
-def execute(sql, values=None):
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-
-
-def elsewhere(call):
-    """What `call` returns on a connection of its own, which sees what is committed alone."""
-
-    def run():
-        try:
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(run).result()
 
 
 @pytest.fixture
@@ -255,12 +237,13 @@ def test_rows_that_one_statement_truncates_are_shown_no_longer(lists, anyone, ca
 @pytest.mark.django_db(transaction=True)
 def test_another_s_next_answer_shows_what_is_committed(lists, catalogue):
     etag = lists()[0]["ETag"]
-    elsewhere(lambda: Facility.objects.filter(pk=catalogue.pk).update(name="Ridge"))
+    on_another_connection(lambda: Facility.objects.filter(pk=catalogue.pk).update(name="Ridge"))
     answers = lists(etag)
     assert answers[0].status_code == 200
     assert answers[0].json()["data"] == [{"id": catalogue.pk, "name": "Ridge"}]
     Facility.objects.update(name="Legon")
-    assert elsewhere(lambda: lists(answers[0]["ETag"]))[0].json()["data"][0]["name"] == "Legon"
+    [answer, *_] = on_another_connection(lambda: lists(answers[0]["ETag"]))
+    assert answer.json()["data"][0]["name"] == "Legon"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -269,9 +252,9 @@ def test_what_is_not_committed_is_not_seen_nor_kept(lists, fold_next):
     with transaction.atomic():
         fold_next()
         Facility.objects.update(name="Ridge")
-        [answer, *_] = elsewhere(lambda: lists(etag))
+        [answer, *_] = on_another_connection(lambda: lists(etag))
         assert answer.status_code == 304
-        [answer, *_] = elsewhere(lists)
+        [answer, *_] = on_another_connection(lists)
         assert answer["ETag"] == etag
         assert answer.json()["data"][0]["name"] == "Korle Laboratory"
     [answer, *_] = lists(etag)
@@ -298,8 +281,8 @@ def test_what_is_rolled_back_leaves_the_version(lists, fold_next):
 def test_a_change_that_began_earlier_and_commits_later_is_seen(lists, catalogue):
     with transaction.atomic():
         Facility.objects.update(name="Ridge")
-        elsewhere(lambda: FacilityFactory(name="Legon"))
-        [answer, *_] = elsewhere(lists)
+        on_another_connection(lambda: FacilityFactory(name="Legon"))
+        [answer, *_] = on_another_connection(lists)
         names = {row["name"] for row in answer.json()["data"]}
         assert names == {"Korle Laboratory", "Legon"}
         etag = answer["ETag"]

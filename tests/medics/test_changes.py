@@ -28,10 +28,9 @@ from tests.factories import (
     TestFactory,
     UserFactory,
 )
-from tests.origins import changes_by
-from tests.roles import own_role
-from tests.served import database_url
-from tests.statements import statements
+from tests.support.audit_context import changes_by
+from tests.support.database import database_url, execute, own_role
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 
@@ -47,11 +46,6 @@ def recorded():
 
 def told(change):
     return change.action, change.row_table, change.row_id, change.old, change.new
-
-
-def execute(sql, *values):
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
 
 
 # Users and their rights

@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from _tetradx.db.audit_context import Command, changes_come_from
 from medics.models import HistoryEntry, Patient
-from tests.admin.pages import errors_on, filled_in, messages_on
-from tests.at_once import while_open
 from tests.factories import PatientFactory, PractitionerFactory, ReferralFactory, UserFactory
+from tests.support.admin_pages import errors_on, filled_in, messages_on, page_of
+from tests.support.concurrency import while_open
 
 pytestmark = pytest.mark.django_db
 
@@ -178,10 +178,6 @@ def browser_of(db):
         return browser
 
     return browser_of
-
-
-def page_of(patient):
-    return reverse("admin:medics_patient_change", args=[patient.pk])
 
 
 def test_whoever_may_corrects_a_patient_on_its_page(browser_of, patient):

@@ -8,7 +8,6 @@ from django.utils.dateparse import parse_datetime
 from authentication.models import UserType
 from medics.models import Patient, Referral, ReferralTest, TestStatus
 from medics.services.facilities import deactivate_branch
-from tests.at_once import while_open
 from tests.factories import (
     FacilityBranchFactory,
     FacilityFactory,
@@ -16,7 +15,8 @@ from tests.factories import (
     TestTypeFactory,
     UserFactory,
 )
-from tests.statements import statements
+from tests.support.concurrency import while_open
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 
@@ -27,15 +27,6 @@ NO_SUCH_TEST = {"test_id": ["Test with the given ID does not exist."]}
 @pytest.fixture
 def url():
     return reverse("medics:create-referral")
-
-
-@pytest.fixture
-def body(branch, blood_count):
-    return {
-        "patient_full_name_or_id": "Akosua Mensah",
-        "tests": [blood_count.id],
-        "branch_id": branch.id,
-    }
 
 
 @pytest.fixture

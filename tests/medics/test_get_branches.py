@@ -3,7 +3,7 @@ from django.urls import reverse
 
 from medics.models import FacilityBranch
 from tests.factories import FacilityBranchFactory
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@ from django.urls import reverse
 
 from medics.models import Facility
 from tests.factories import FacilityFactory
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

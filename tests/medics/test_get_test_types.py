@@ -2,7 +2,7 @@ import pytest
 from django.urls import reverse
 
 from tests.factories import TestTypeFactory
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from medics.models import Referral, ReferralTest, StatusChange, TestStatus
 from medics.services.referrals import set_referral_status
-from tests.origins import changes_by
+from tests.support.audit_context import changes_by
 
 pytestmark = pytest.mark.django_db
 

@@ -12,9 +12,9 @@ from rest_framework.test import APIClient
 from authentication.services import open_session
 from medics.idempotency.stored_answer import BODY_LIFETIME, KEY_LIFETIME, idempotent
 from medics.models import IdempotentRequest, Patient, Referral, ReferralTest
-from tests.at_once import at_once
 from tests.factories import TestFactory
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

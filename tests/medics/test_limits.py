@@ -17,9 +17,9 @@ from medics.models import (
 )
 from medics.services.history import forgetting
 from medics.services.referrals import create_referral
-from tests.at_once import at_once
 from tests.factories import PASSWORD, ReferralFactory, TestFactory
-from tests.statements import statements
+from tests.support.concurrency import at_once
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 
@@ -56,15 +56,6 @@ def old(ama):
     """Ama's account is as old as that."""
     User.objects.filter(pk=ama.pk).update(created_at=timezone.now() - timedelta(days=3))
     return ama
-
-
-@pytest.fixture
-def body(branch, blood_count):
-    return {
-        "patient_full_name_or_id": "Akosua Mensah",
-        "tests": [blood_count.id],
-        "branch_id": branch.id,
-    }
 
 
 def visits(body, number):

@@ -1,6 +1,5 @@
 """/metrics shows the laboratories' work by statements that cost the same whatever its amount."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from medics.metrics import referrals, turnaround
 from medics.models import Referral, StatusChange, TestStatus
 from medics.services.referrals import set_referral_status, set_test_status
 from tests.factories import ReferralFactory
+from tests.support.query_plans import nodes_run
 
 pytestmark = pytest.mark.django_db
 
@@ -89,12 +89,6 @@ def test_all_are_asked_at_once(referral):
     }
 
 
-def nodes_of(plan):
-    yield plan
-    for child in plan.get("Plans", []):
-        yield from nodes_of(child)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_long_history_is_not_read_through(referral, kofi):
     complete(referral, hours=1)
@@ -108,10 +102,7 @@ def test_a_long_history_is_not_read_through(referral, kofi):
         )
         cursor.execute("VACUUM ANALYZE medics_statuschange, medics_referral, medics_referralcount")
         for question in QUESTIONS:
-            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {question.sql}")
-            [[answer]] = cursor.fetchall()
-            [explained] = json.loads(answer) if isinstance(answer, str) else answer
-            for node in nodes_of(explained["Plan"]):
+            for node in nodes_run(question.sql):
                 if node.get("Relation Name") == "medics_statuschange":
                     assert node["Node Type"] == "Index Scan"
                     assert node["Actual Rows"] == MOST_CHANGES

@@ -14,7 +14,7 @@ from django.utils import timezone
 from medics.models import Referral
 from medics.services.referrals import create_referral
 from tests.factories import PatientFactory, PractitionerFactory, ReferralFactory
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 
@@ -36,26 +36,9 @@ SORTS = [
 ]
 
 
-@pytest.fixture(params=["get-practitioner-referrals", "get-technician-referrals"])
-def listed(request, signed_in, ama, kofi):
-    """Asks one of the two lists; gives its data."""
-    url = reverse(f"medics:{request.param}")
-    client = signed_in(ama if request.param == "get-practitioner-referrals" else kofi)
-    return asking(client, url)
-
-
 @pytest.fixture
-def listed_by_kofi(signed_in, kofi):
+def listed_by_kofi(signed_in, kofi, asking):
     return asking(signed_in(kofi), reverse("medics:get-technician-referrals"))
-
-
-def asking(client, url):
-    def listed(expected_status=200, **query):
-        response = client.get(url, query)
-        assert response.status_code == expected_status, response.json()
-        return response.json()["data" if expected_status == 200 else "detail"]
-
-    return listed
 
 
 def ids(data):
@@ -448,7 +431,7 @@ def test_a_tampered_cursor_is_refused(listed, refer):
         assert set(listed(cursor=text, expected_status=400)) == {"cursor"}
 
 
-def test_a_cursor_shows_nobody_another_s_rows(signed_in, listed_by_kofi, refer, yaw):
+def test_a_cursor_shows_nobody_another_s_rows(signed_in, listed_by_kofi, asking, refer, yaw):
     refer(3)
     cursor = listed_by_kofi(page_size=1)["pagination"]["next_cursor"]
     of_yaw = asking(signed_in(yaw), reverse("medics:get-practitioner-referrals"))

@@ -1,8 +1,5 @@
 """At 100,000 referrals no statement of the lists, nor of one referral, reads a whole big table."""
 
-import json
-from collections.abc import Iterator
-
 import pytest
 from django.db import connection, transaction
 from django.urls import reverse
@@ -11,7 +8,8 @@ from authentication.models import User
 from medics import referral_queries
 from medics.models import Facility, FacilityBranch, Referral
 from tests.factories import TechnicianFactory
-from tests.statements import statements
+from tests.support.query_plans import nodes_run
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,23 +94,13 @@ def network():
         cursor.execute("VACUUM ANALYZE")
 
 
-def nodes_of(plan) -> Iterator[dict]:
-    yield plan
-    for child in plan.get("Plans", []):
-        yield from nodes_of(child)
-
-
 def long_scans(sql, *, by_a_condition: bool) -> list[str]:
     """What the statement reads many rows of: big tables, or indexes of them, for want of a
     condition; with `by_a_condition`, those that it walks by one, too.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
-        [[answer]] = cursor.fetchall()
-    [explained] = json.loads(answer) if isinstance(answer, str) else answer
     return [
         f"{node['Node Type']} of {node['Relation Name']}"
-        for node in nodes_of(explained["Plan"])
+        for node in nodes_run(sql)
         if node.get("Relation Name") in BIG_TABLES
         and rows_read(node) > FEW_ROWS
         and (by_a_condition or not (node.keys() & {"Index Cond", "Recheck Cond"}))

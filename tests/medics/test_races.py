@@ -1,11 +1,9 @@
 """Two changes at once: real threads, each with a connection of its own."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from time import sleep
+from operator import call
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -21,53 +19,11 @@ from medics.models import (
 from medics.services.history import forgetting
 from medics.services.referrals import set_referral_status, set_test_status
 from tests.factories import FacilityBranchFactory, FacilityFactory, TechnicianFactory
+from tests.support.concurrency import at_once, while_open
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PENDING, RECEIVED, COMPLETED = TestStatus.values
-
-
-def in_its_thread(action):
-    try:
-        return action()
-    finally:
-        connection.close()
-
-
-def at_once(actions):
-    """Runs each action in a thread of its own, all from the same moment; gives their results."""
-    start = Barrier(len(actions), timeout=30)
-
-    def run(action):
-        connection.ensure_connection()
-        start.wait()
-        return action()
-
-    with ThreadPoolExecutor(len(actions)) as threads:
-        return list(threads.map(lambda action: in_its_thread(lambda: run(action)), actions))
-
-
-def before_the_commit_of(change, action):
-    """Makes the change, and runs the action in another thread before the change is committed.
-
-    The commit comes as soon as the action waits for it or is done. Gives the action's result.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        with transaction.atomic():
-            change()
-            result = thread.submit(in_its_thread, action)
-            while not result.done() and not somebody_waits_for_this_transaction():
-                sleep(0.01)
-        return result.result()
-
-
-def somebody_waits_for_this_transaction():
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted "
-            "AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
-        )
-        return cursor.fetchone()[0]
 
 
 def putting(client, route, row_id, status):
@@ -98,7 +54,7 @@ def assert_chain(changes, *, start, end):
 @pytest.mark.parametrize("attempt", range(2))
 def test_of_ten_clients_who_complete_one_test_one_succeeds(signed_in, kofi, referral, attempt):
     test = referral.tests.first()
-    codes = at_once([setting_test(signed_in(kofi), test, COMPLETED) for _ in range(10)])
+    codes = at_once(call, [setting_test(signed_in(kofi), test, COMPLETED) for _ in range(10)])
     assert sorted(codes) == [200] + [400] * 9
     assert moves(referral_test=test) == [(PENDING, COMPLETED)]
 
@@ -108,7 +64,9 @@ def test_of_ten_clients_who_complete_one_referral_all_succeed_and_one_changes_it
     signed_in, kofi, referral, attempt
 ):
     referral.tests.update(status=COMPLETED, completed_at=timezone.now())
-    codes = at_once([setting_referral(signed_in(kofi), referral, COMPLETED) for _ in range(10)])
+    codes = at_once(
+        call, [setting_referral(signed_in(kofi), referral, COMPLETED) for _ in range(10)]
+    )
     assert codes == [200] * 10
     assert moves(referral_test=None) == [(PENDING, COMPLETED)]
 
@@ -120,10 +78,11 @@ def test_a_completed_referral_never_has_an_open_test(signed_in, ama, kofi, refer
         StatusChange.objects.all().delete()
     tests = list(referral.tests.all())
     codes = at_once(
+        call,
         [
             setting_referral(signed_in(ama), referral, COMPLETED),
             *(setting_test(signed_in(kofi), test, PENDING) for test in tests),
-        ]
+        ],
     )
     referral.refresh_from_db()
     open_tests = referral.tests.exclude(status=COMPLETED).count()
@@ -140,7 +99,7 @@ def test_a_test_cannot_go_back_while_its_referral_is_being_completed(
     signed_in, ama, kofi, referral
 ):
     referral.tests.update(status=COMPLETED, completed_at=timezone.now())
-    code = before_the_commit_of(
+    code = while_open(
         lambda: set_referral_status(referral_id=referral.pk, status=TestStatus.COMPLETED),
         setting_test(signed_in(kofi), referral.tests.first(), PENDING),
     )
@@ -152,7 +111,7 @@ def test_a_referral_cannot_be_completed_while_a_test_of_it_is_going_back(
     signed_in, ama, kofi, referral
 ):
     referral.tests.update(status=COMPLETED, completed_at=timezone.now())
-    code = before_the_commit_of(
+    code = while_open(
         lambda: set_test_status(test=referral.tests.first(), status=TestStatus.PENDING),
         setting_referral(signed_in(ama), referral, COMPLETED),
     )
@@ -171,10 +130,11 @@ def test_flips_of_a_referral_from_many_threads_are_a_chain(signed_in, ama, kofi,
         return flip
 
     codes = at_once(
+        call,
         [
             flipping(client, *((RECEIVED, PENDING) if number % 2 else (PENDING, RECEIVED)))
             for number, client in enumerate(clients)
-        ]
+        ],
     )
     assert {code for of_one in codes for code in of_one} == {200}
     referral.refresh_from_db()
@@ -192,7 +152,8 @@ def test_changes_of_one_test_from_many_threads_are_a_chain(signed_in, kofi, refe
 
     orders = [TestStatus.values[turn:] + TestStatus.values[:turn] for turn in (0, 1, 2)] * 2
     codes = at_once(
-        [setting_each(client, order * 2) for client, order in zip(clients, orders, strict=True)]
+        call,
+        [setting_each(client, order * 2) for client, order in zip(clients, orders, strict=True)],
     )
     answers = [code for of_one in codes for code in of_one]
     assert set(answers) <= {200, 400}
@@ -206,10 +167,11 @@ def test_each_change_at_once_names_its_own_user(signed_in, ama, kofi, referral, 
     count = referral.tests.get(test=blood_count)
     sickling = referral.tests.exclude(pk=count.pk).get()
     at_once(
+        call,
         [
             setting_test(signed_in(ama), count, RECEIVED),
             setting_test(signed_in(kofi), sickling, RECEIVED),
-        ]
+        ],
     )
     who = dict(StatusChange.objects.values_list("referral_test", "changed_by"))
     assert who == {count.id: ama.id, sickling.id: kofi.id}
@@ -226,6 +188,7 @@ def test_a_new_patient_whom_two_practitioners_refer_at_once_is_one(
 ):
     spellings = [("Akosua Mensah", "0244123456"), ("AKOSUA  mensah", "+233 24 412 3456")]
     answers = at_once(
+        call,
         [
             referring(
                 signed_in(user),
@@ -235,7 +198,7 @@ def test_a_new_patient_whom_two_practitioners_refer_at_once_is_one(
                 patient_contact_number=number,
             )
             for user, (name, number) in zip((ama, yaw), spellings, strict=True)
-        ]
+        ],
     )
     assert [answer["status"] for answer in answers] == ["success"] * 2
     patient = Patient.objects.get()
@@ -247,6 +210,7 @@ def test_a_new_identifier_that_one_practitioner_sends_twice_at_once_is_one_patie
     signed_in, ama, branch, blood_count, attempt
 ):
     at_once(
+        call,
         [
             referring(
                 signed_in(ama),
@@ -256,13 +220,14 @@ def test_a_new_identifier_that_one_practitioner_sends_twice_at_once_is_one_patie
                 clinical_notes=f"Visit {visit}",
             )
             for visit in range(4)
-        ]
+        ],
     )
     assert Patient.objects.get().referrals.count() == 4
 
 
 def test_ten_referrals_at_once_are_all_stored(signed_in, ama, branch, blood_count):
     answers = at_once(
+        call,
         [
             referring(
                 signed_in(ama),
@@ -272,7 +237,7 @@ def test_ten_referrals_at_once_are_all_stored(signed_in, ama, branch, blood_coun
                 clinical_notes=f"Visit {visit}",
             )
             for visit in range(10)
-        ]
+        ],
     )
     ids = {answer["data"]["referral_id"] for answer in answers}
     assert set(Referral.objects.values_list("id", flat=True)) == ids
@@ -295,7 +260,7 @@ def assigning(person, branch):
 
 def test_of_two_facilities_that_take_on_one_person_at_once_one_does():
     person = TechnicianFactory()
-    results = at_once([assigning(person, FacilityBranchFactory()) for _ in range(2)])
+    results = at_once(call, [assigning(person, FacilityBranchFactory()) for _ in range(2)])
     assert sorted(results) == ["assigned", "one_facility_per_person"]
     assert person.branch_assignments.count() == 1
 
@@ -317,7 +282,7 @@ def test_a_person_is_not_named_by_one_facility_while_another_takes_them_on(named
     changes = [naming(person, facility), assigning(person, branch)]
     first, second = changes if named_first else reversed(changes)
 
-    assert before_the_commit_of(first, second) == "one_facility_per_person"
+    assert while_open(first, second) == "one_facility_per_person"
     facility.refresh_from_db()
     assert (facility.admin == person, person.branch_assignments.exists()) == (
         named_first,
@@ -328,6 +293,6 @@ def test_a_person_is_not_named_by_one_facility_while_another_takes_them_on(named
 def test_a_facility_cannot_take_on_a_person_whom_another_is_taking_on():
     person = TechnicianFactory()
     first, second = FacilityBranchFactory(), FacilityBranchFactory()
-    result = before_the_commit_of(assigning(person, first), assigning(person, second))
+    result = while_open(assigning(person, first), assigning(person, second))
     assert result == "one_facility_per_person"
     assert person.branch_assignments.get().branch == first

@@ -12,9 +12,10 @@ from django.urls import reverse
 from authentication.services import open_session
 from medics.models import Referral
 from tests.factories import ReferralFactory
-from tests.served import database_url, serving
-from tests.statements import statements
-from tests.test_log_privacy import RawClient
+from tests.support.api_client import RawClient
+from tests.support.database import database_url
+from tests.support.service import serving
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -418,15 +418,8 @@ def _counted_to_twenty(monkeypatch):
 
 
 @pytest.fixture
-def listed(signed_in, kofi, refer):
-    client = signed_in(kofi)
-
-    def listed(**query):
-        response = client.get(reverse(f"medics:{AT_BRANCHES}"), query)
-        assert response.status_code == 200, response.json()
-        return response.json()["data"]
-
-    return listed
+def listed(signed_in, kofi, asking):
+    return asking(signed_in(kofi), reverse(f"medics:{AT_BRANCHES}"))
 
 
 @pytest.fixture

@@ -20,20 +20,6 @@ pytestmark = pytest.mark.django_db
 PENDING, RECEIVED, COMPLETED = TestStatus.values
 
 
-@pytest.fixture(params=["get-practitioner-referrals", "get-technician-referrals"])
-def listed(request, signed_in, ama, kofi):
-    """Asks one of the two lists; gives its data."""
-    url = reverse(f"medics:{request.param}")
-    client = signed_in(ama if request.param == "get-practitioner-referrals" else kofi)
-
-    def listed(expected_status=200, **query):
-        response = client.get(url, query)
-        assert response.status_code == expected_status, response.json()
-        return response.json()["data" if expected_status == 200 else "detail"]
-
-    return listed
-
-
 def ids(data):
     return {row["referral_id"] for row in data["referrals"]}
 

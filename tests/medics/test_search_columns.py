@@ -20,8 +20,9 @@ from medics.models import (
     Test,
     TestType,
 )
-from tests.at_once import at_once, while_open
 from tests.factories import PatientFactory, ReferralFactory, TestFactory
+from tests.support.concurrency import at_once, while_open
+from tests.support.database import execute
 
 pytestmark = pytest.mark.django_db
 
@@ -29,12 +30,6 @@ COLUMNS = (
     "id, facility_branch_id, patient_id, referred_by_id, clinical_notes, status, updated_at,"
     " referred_at"
 )
-
-
-def execute(sql, values=None):
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall() if cursor.description else []
 
 
 def wrong_columns():

@@ -15,7 +15,7 @@ from tests.factories import (
     TechnicianFactory,
     UserFactory,
 )
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

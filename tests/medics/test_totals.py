@@ -11,42 +11,21 @@ from django.utils import timezone
 
 from medics.models import Referral, ReferralCount, TestStatus
 from medics.services.history import forgetting
-from tests.at_once import at_once, while_open
 from tests.factories import (
     FacilityBranchFactory,
     PatientFactory,
     PractitionerFactory,
     ReferralFactory,
 )
+from tests.support.concurrency import at_once, while_open
+from tests.support.database import execute
+from tests.support.referral_counts import wrong_counts
 
 pytestmark = pytest.mark.django_db
 
 PENDING, RECEIVED, COMPLETED = TestStatus.values
 
-# Whose number in which status is not what count(*) says, in one statement.
-WRONG_COUNTS = """
-    WITH kept AS (
-        SELECT coalesce(branch_id::text, practitioner_id::text) AS whose, status, sum(number)
-        FROM medics_referralcount GROUP BY 1, 2 HAVING sum(number) <> 0
-    ), counted AS (
-        SELECT facility_branch_id::text AS whose, status, count(*)
-        FROM medics_referral GROUP BY 1, 2
-        UNION ALL
-        SELECT referred_by_id::text, status, count(*) FROM medics_referral GROUP BY 1, 2
-    )
-    (TABLE kept EXCEPT ALL TABLE counted) UNION ALL (TABLE counted EXCEPT ALL TABLE kept)
-"""
 FOLD_ALL = "SELECT medics_fold_all_counts()"
-
-
-def execute(sql, values=None):
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall() if cursor.description else []
-
-
-def wrong_counts():
-    return execute(WRONG_COUNTS)
 
 
 def total_of(**whose):

@@ -12,7 +12,7 @@ from tests.factories import (
     PractitionerFactory,
     ReferralFactory,
 )
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

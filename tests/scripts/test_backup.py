@@ -12,8 +12,9 @@ from django.db import connection
 
 from medics.models import Facility, Referral
 from tests.factories import ReferralFactory
-from tests.roles import own_role
-from tests.served import Caller, serving
+from tests.support.api_client import Caller
+from tests.support.database import execute, own_role
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,11 +44,6 @@ def made(backup, referral, tmp_path):
     assert done.returncode == 0, done.stderr
     [file] = (tmp_path / "backups").glob("*.dump")
     return file
-
-
-def execute(sql):
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
 
 
 def wipe():

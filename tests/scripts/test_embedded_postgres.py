@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg2
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "embedded_postgres.py"
+from tests.support.throwaway_postgres import SCRIPT, environment_with, processes_in
+
 WAIT_SECONDS = 20
 
 WAIT_FOR_INPUT = "import sys; print('up', flush=True); sys.stdin.read()"
@@ -37,11 +38,7 @@ class Checkout:
     def __init__(self, var: Path) -> None:
         self.cluster = var / "postgres" / "cluster"
         self.started: list[subprocess.Popen[str]] = []
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("DATABASE_URL", "DB_HOST")
-        } | {"TETRADX_VAR": str(var)}
+        self.environment = environment_with(var)
 
     def popen(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -78,13 +75,7 @@ class Checkout:
         return Path(parse_qs(urlsplit(self.run("url").stdout).query)["host"][0])
 
     def processes(self) -> list[int]:
-        """The server's, by the folder that they work in."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if (process / "cwd").readlink() == self.cluster:
-                    found.append(int(process.name))
-        return found
+        return processes_in(self.cluster)
 
     def end(self) -> None:
         for process in self.started:

@@ -6,9 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from tests.served import database_url
-
-from .predecessor import Predecessor, drop_database, make_database
+from tests.support.database import database_url
+from tests.support.predecessor import Predecessor, drop_database, make_database
 
 
 @pytest.fixture(scope="session")

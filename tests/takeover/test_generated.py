@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from _tetradx.values.folding import fold
 from medics.models import BranchTechnician, Referral, ReferralCount, ReferralTest
 from takeover.tables import TABLES
-
-from .predecessor import EVENING, MORNING, NOON
+from tests.support.predecessor import EVENING, MORNING, NOON
 
 pytestmark = pytest.mark.django_db
 

@@ -19,8 +19,7 @@ from medics.models import (
     TestType,
 )
 from medics.services.referrals import create_referral
-
-from .predecessor import EVENING, MORNING, NOON, PASSWORD
+from tests.support.predecessor import EVENING, MORNING, NOON, PASSWORD
 
 pytestmark = pytest.mark.django_db
 

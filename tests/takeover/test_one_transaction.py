@@ -15,8 +15,8 @@ from django.db import connection
 from medics.models import Referral, ReferralCount
 from takeover import report
 from takeover.tables import TABLES
-from tests.at_once import while_open
-from tests.served import database_url
+from tests.support.concurrency import while_open
+from tests.support.database import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

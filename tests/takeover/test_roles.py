@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from tests.roles import own_role
+from tests.support.database import own_role
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,7 @@ from medics.models import (
     Test,
     TestType,
 )
-
-from .predecessor import EVENING, MORNING, NOON, PASSWORD
+from tests.support.predecessor import EVENING, MORNING, NOON, PASSWORD
 
 pytestmark = pytest.mark.django_db
 

@@ -6,8 +6,7 @@ import pytest
 
 from authentication.models import User
 from medics.models import Facility, Patient, Referral, ReferralTest
-
-from .predecessor import EVENING
+from tests.support.predecessor import EVENING
 
 pytestmark = pytest.mark.django_db
 

@@ -5,37 +5,11 @@ import time
 
 import pytest
 from django.core.cache import cache
-from django.core.cache.backends.base import BaseCache
-from django.core.cache.backends.locmem import LocMemCache
 from django.test import override_settings
 
 from _tetradx.cache.circuit_breaker import redis_breaker
 from _tetradx.cache.serializer import cached
-
-
-class AwayCache(BaseCache):
-    """As Redis when nobody listens."""
-
-    def __init__(self, location, params):
-        super().__init__(params)
-
-    def get(self, *args, **kwargs):
-        raise ConnectionError("nobody listens")
-
-    def set(self, *args, **kwargs):
-        raise ConnectionError("nobody listens")
-
-
-class FullCache(LocMemCache):
-    """As Redis when it is out of memory, or a replica: it answers, and takes nothing."""
-
-    def set(self, *args, **kwargs):
-        raise ConnectionError("OOM command not allowed when used memory > 'maxmemory'")
-
-
-def backend(cache_class):
-    path = f"{cache_class.__module__}.{cache_class.__qualname__}"
-    return override_settings(CACHES={"default": {"BACKEND": path, "LOCATION": path}})
+from tests.support.caches import AwayCache, FullCache, backend
 
 
 @pytest.fixture(autouse=True)

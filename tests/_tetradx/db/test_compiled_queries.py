@@ -20,7 +20,7 @@ from tests.factories import (
     ReferralFactory,
     TestFactory,
 )
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,7 @@ from django.db import connection
 from _tetradx.db import connections
 from _tetradx.db.bounded_query import rows_within
 from _tetradx.db.connections import PAUSE_SECONDS, SLOW_SECONDS, Connection
-from tests.checks.outage import silent
-from tests.served import free_port
+from tests.support.ports import free_port, silent
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from _tetradx.db.startup_checks import warn_of_rights, warn_of_too_few
-from tests.served import serving
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

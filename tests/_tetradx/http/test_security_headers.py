@@ -10,9 +10,9 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from _tetradx.http.security_headers import SecurityHeadersMiddleware
-from tests.admin.test_sheets import EXPORT
 from tests.factories import PASSWORD, UserFactory
-from tests.served import serving
+from tests.support.catalogue_sheets import EXPORT
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 
 from authentication.services import open_session
-from tests.served import serving
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

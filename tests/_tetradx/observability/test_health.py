@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests._tetradx.cache.test_serializer import AwayCache, FullCache, backend
+from tests.support.caches import AwayCache, FullCache, backend
 
 READY = {"database": "ok", "migrations": "ok", "cache": "ok"}
 

@@ -1,4 +1,3 @@
-import io
 import logging
 import re
 
@@ -9,6 +8,7 @@ from rest_framework.test import APIClient
 
 from _tetradx.observability.logs import LineFormatter, database_fault
 from medics.models import Patient, Referral
+from tests.support.logs import written_by
 
 pytestmark = pytest.mark.django_db
 
@@ -20,16 +20,8 @@ PATIENT = "Akosua Mensah"
 @pytest.fixture
 def log():
     """What the service writes to its log."""
-    # pytest hangs its own handlers beside it.
-    [handler] = [
-        handler
-        for handler in logging.getLogger("django").handlers
-        if isinstance(handler.formatter, LineFormatter)
-    ]
-    lines = io.StringIO()
-    before = handler.setStream(lines)
-    yield lines
-    handler.setStream(before)
+    with written_by("django", LineFormatter) as lines:
+        yield lines
 
 
 def break_rule():

@@ -7,8 +7,8 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.response import Response
 
-from tests.conftest import METRICS_TOKEN
 from tests.factories import PASSWORD
+from tests.support.metrics import METRICS_TOKEN
 
 pytestmark = pytest.mark.django_db
 

@@ -13,9 +13,9 @@ from django.db import connection, transaction
 from _tetradx.db.connections import waiting
 from _tetradx.observability import request_watch
 from _tetradx.observability.request_record import RequestRecord
-from tests.checks.throwaway import throwaway_server
 from tests.factories import FacilityFactory
-from tests.served import serving
+from tests.support.service import serving
+from tests.support.throwaway_postgres import throwaway_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,13 +61,6 @@ def wait_until(happened, seconds=20):
     give_up = time.monotonic() + seconds
     while not happened() and time.monotonic() < give_up:
         time.sleep(0.05)
-
-
-@pytest.fixture
-def log(tmp_path):
-    path = tmp_path / "log"
-    path.touch()
-    return path
 
 
 @pytest.mark.parametrize(

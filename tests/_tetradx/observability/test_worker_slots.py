@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from _tetradx.observability import worker_slots
 from _tetradx.observability.metrics import count_worker_start
-from tests.served import free_port, serving
+from tests.support.ports import free_port
+from tests.support.service import serving
 
 REQUESTS = 30
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.served import serving
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, suppress
 import pytest
 
 from _tetradx.serving.gunicorn_workers import COLLECTED_BYTES, Collected
-from tests.served import serving
+from tests.support.service import serving
 
 # More than all threads of the server below.
 SLOW_CLIENTS = 6

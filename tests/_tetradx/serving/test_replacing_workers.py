@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.served import serving
+from tests.support.service import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,13 +60,6 @@ def until(condition, seconds=30):
 
 def workers(log) -> list[int]:
     return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", log.read_text())]
-
-
-@pytest.fixture
-def log(tmp_path):
-    path = tmp_path / "log"
-    path.touch()
-    return path
 
 
 def test_a_reload_fails_no_request(log):

@@ -14,8 +14,8 @@ from _tetradx.values.names import clean_name
 from authentication.models import User
 from medics.management.commands import create_facility as command
 from medics.models import Facility, FacilityBranch, Referral, Test, TestType
-from tests.admin.pages import filled_in
 from tests.factories import PASSWORD, PatientFactory, UserFactory
+from tests.support.admin_pages import filled_in
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.served import free_port
+from tests.support.ports import free_port
 
 from .database import FACILITIES
 from .stage import Address, Answer, CannotTryError, Outcome, Service, Stage, expect, until

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 
 from tests.checks import outage
-from tests.checks.throwaway import Server
+from tests.support.throwaway_postgres import Server
 
 from .stage import BrokenPromiseError, CannotTryError, Outcome, Stage, expect, stage, until
 from .writing import (

@@ -17,8 +17,8 @@ import jwt
 import psycopg2
 import redis
 
-from tests.redis_server import redis_command
-from tests.served import free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import redis_command
 
 from .database import FACILITIES, LIST, REFERRAL
 from .stage import Answer, Outcome, Service, Stage, expect, until

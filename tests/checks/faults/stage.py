@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.checks.throwaway import Server, throwaway_server
-from tests.served import serving
+from tests.support.service import serving
+from tests.support.throwaway_postgres import Server, throwaway_server
 
 Address = tuple[str, int]
 

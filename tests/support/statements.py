@@ -1,3 +1,5 @@
+"""The SQL statements that a test causes."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +11,7 @@ TRANSACTION_CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """The SQL that the block sends, in a list that is filled when the block ends.
+    """Yield a list, which holds the SQL statements of the block once the block has ended.
 
     Transaction control is left out: how many savepoints a request takes depends on whether the
     test itself runs inside a transaction.

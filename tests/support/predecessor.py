@@ -1,4 +1,4 @@
-"""A predecessor's database, made by plain SQL: its tables as they are, and rows as they come."""
+"""A database of the predecessor: its tables, and rows that a test adds by plain SQL."""
 
 import itertools
 import uuid
@@ -100,7 +100,7 @@ COMMON: dict[str, dict[str, Any]] = {
 
 
 class Predecessor:
-    """Its rows are committed, so that any session sees them."""
+    """A predecessor's database. Every row is committed, so that other sessions see it."""
 
     def __init__(self, url: str):
         self.url = url
@@ -118,7 +118,7 @@ class Predecessor:
         self.execute(f"TRUNCATE {tables}")
 
     def add(self, table: str, **columns: Any) -> Any:
-        """The id of a new row; what is not named is as in most rows."""
+        """Add a row; return its id. A column that is not given has its usual value."""
         number = next(self.numbers)
         row = {"id": number, **COMMON[table], **columns}
         if table == "User":
@@ -139,7 +139,7 @@ class Predecessor:
 
 
 def make_database(server_url: str, name: str) -> str:
-    """The URL of a new predecessor's database beside the one that is named."""
+    """Create a predecessor's database on the server of the URL; return the new database's URL."""
     with closing(psycopg2.connect(server_url)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
