@@ -2,6 +2,7 @@ import re
 from functools import partial
 
 import orjson
+from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
@@ -17,7 +18,9 @@ from ..idempotency.creation import create_referral_once
 from ..models import ReferralTest
 from ..permissions import IsPractitioner, IsTechnician
 from ..read_audit import log_reading
-from ..referral_queries import ReferralList, branch_scope, one_referral, own_scope
+from ..referral_queries.one_referral import created_referral_json, one_referral
+from ..referral_queries.referral_list import ReferralList
+from ..referral_queries.scopes import branch_scope, own_scope
 from ..serializers.referrals import (
     CreatedReferralSerializer,
     CreateReferralForm,
@@ -86,9 +89,7 @@ class CreateReferralView(APIView):
         answer = create_referral_once(
             practitioner=request.user,
             key=idempotency_key(request),
-            describe=lambda referral: orjson.dumps(
-                CreatedReferralSerializer(referral).data
-            ).decode(),
+            describe=created_referral_json,
             **form.validated_data,
         )
         log_reading(request, referrals=[answer.referral_id])
@@ -130,9 +131,12 @@ class GetAndUpdateReferralView(APIView):
         one_referral(referral_id=referral_id, user=request.user)
         form = ReferralStatusForm(data=request.data)
         form.is_valid(raise_exception=True)
-        referral = set_referral_status(referral_id=referral_id, **form.validated_data)
+        # In one transaction, so that the answer shows this change and not the next one.
+        with transaction.atomic():
+            set_referral_status(referral_id=referral_id, **form.validated_data)
+            referral = one_referral(referral_id=referral_id, user=request.user)
         log_reading(request, referrals=[referral_id])
-        return Response(ReferralDetailSerializer(referral).data)
+        return Response(referral)
 
 
 class UpdateTestStatusView(APIView):
