@@ -4,7 +4,7 @@ Every answer begins with FIRST_FIELDS; each shows of FURTHER_FIELDS those that i
 that every answer is to show is one line in FIRST_FIELDS.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,7 +35,7 @@ Fields: TypeAlias = dict[str, Field]
 class FieldsSerializer(serializers.Serializer):
     """Describes for the schema an answer that SQL makes. It does not serialize anything."""
 
-    shows: Fields
+    shows: Fields = {}
 
     def get_fields(self) -> dict[str, serializers.Field]:
         return {name: deepcopy(field.schema) for name, field in self.shows.items()}
@@ -49,7 +49,7 @@ def columns_of(fields: Fields) -> str:
     return ", ".join(f"{field.sql} AS {name}" for name, field in fields.items())
 
 
-def answer_of(fields: Fields, row: list[Any]) -> dict[str, Any]:
+def answer_of(fields: Fields, row: Sequence[Any]) -> dict[str, Any]:
     """Return what is shown of a row of `columns_of(fields)`, ready for orjson."""
     answer = dict(zip(fields, row, strict=True))
     for name, from_sql in CONVERTED.items():

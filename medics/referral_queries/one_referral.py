@@ -50,4 +50,4 @@ def one_referral(*, referral_id: str | None, user: User) -> dict[str, Any]:
 def created_referral_json(referral: Referral) -> str:
     """Return the JSON of the referral as CREATED_REFERRAL shows it."""
     [row] = rows_of(CREATED_REFERRAL_SQL, {"referral": referral.pk})
-    return orjson.dumps(answer_of(CREATED_REFERRAL, list(row))).decode()
+    return orjson.dumps(answer_of(CREATED_REFERRAL, row)).decode()

@@ -12,7 +12,7 @@ from ..referral_fields import TESTS, answer_of, columns_of, iso_time
 from .scopes import Scope, doctors_of_branch
 from .search import search_for
 
-# A searched or filtered list is counted no further, as the contract allows.
+# Counting a searched or filtered list stops here, as the contract allows.
 MOST_COUNTED = 10_000
 
 
@@ -54,7 +54,7 @@ class ReferralList:
 
     def __init__(self, scope: Scope, user: User):
         self.scope = scope
-        # SQL of the few rows that a search has found, where it has found them by their patients.
+        # The SQL of a search that finds a few rows by their patients, in place of the whole table.
         self.few_rows: str | None = None
         self.status: ReferralStatus | None = None
         self.conditions: list[str] = []

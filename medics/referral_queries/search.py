@@ -28,10 +28,10 @@ class Matches(NamedTuple):
 
 
 class Search(NamedTuple):
-    """The SQL that holds for a row `r` with the text, and the values that the SQL names.
+    """The SQL condition that a row `r` with the text fulfils, and the values that it names.
 
-    With `is_of_few_rows`, the rows are those of a few patients: they are found by the patients'
-    ids first, and the list's index need not be walked.
+    Where `is_of_few_rows`, PostgreSQL finds the rows by the ids of a few patients, and need not
+    walk the list's index.
     """
 
     condition: str
@@ -42,11 +42,11 @@ class Search(NamedTuple):
 def search_for(text: str, *, names: str, values: dict[str, Any]) -> Search | None:
     """Return the search for a text in a list, None where it leaves the whole list.
 
-    `names` is that of the list's Scope, and `values` are those that it names.
+    `names` is the SQL of the list's Scope; `values` holds the user whose list it is.
 
-    A few patients, where nothing else has such a name, are looked up by their ids. Anything else
-    walks the list's index, which holds what is then compared: the patient's name and the ids of
-    the tests.
+    Where the text is in the names of a few patients and in no other name, their referrals are
+    looked up by the patients' ids. Any other search walks the list's index, which includes what is
+    compared: the patient's name and the ids of the tests.
     """
     folded, key = fold(text), name_key(text)
     id_ = referral_id(folded)

@@ -23,7 +23,7 @@ from .patients import find_or_create_patient
 
 CHANGES = "Changes of status of one referral"
 NO_SUCH_TEST = "Test with the given ID does not exist."
-# One statement cancels so many: less time than a statement has.
+# One statement cancels so many referrals, which takes less than the statement timeout.
 CANCELLED_AT_ONCE = 1_000
 
 
@@ -38,7 +38,7 @@ def create_referral(
     clinical_notes: str = "",
     limits: Sequence[Limit] = (),
 ) -> Referral:
-    """All or nothing; a test named twice counts once.
+    """Create the referral with its tests, all or nothing; a test named twice counts once.
 
     Raises Throttled where the practitioner has reached one of the limits.
 
@@ -66,7 +66,8 @@ def create_referral(
         ),
         patient_name_or_id=patient_full_name_or_id,
         referred_by=practitioner,
-        # Never before this transaction began, by the clock that tells lists so.
+        # The database's clock, read in this transaction: a list's cursor relies on no referral
+        # being dated before its transaction began.
         referred_at=branch.kept_at,
         clinical_notes=clinical_notes,
         test_ids=sorted(distinct_ids),
@@ -84,11 +85,11 @@ def create_referral(
 
 @transaction.atomic
 def set_referral_status(*, referral_id: str, status: TestStatus) -> None:
-    """Setting the status that the referral already has changes nothing.
+    """Set the status; the status that the referral already has changes nothing.
 
-    Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for
-    Completed while a test is open; Throttled where it was changed too often; BadRequest where there
-    is no such referral, or none any more.
+    Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for Completed
+    while a test is open; Throttled where the referral was changed too often; BadRequest where the
+    referral does not exist.
     """
     referral = Referral.objects.select_for_update().filter(pk=referral_id).first()
     if referral is None:
@@ -111,11 +112,11 @@ def set_referral_status(*, referral_id: str, status: TestStatus) -> None:
 
 @transaction.atomic
 def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
-    """Returns the test as it then stands.
+    """Set the status and return the test.
 
-    Raises ValidationError under `status` where it has that status already or its referral is
-    closed, Throttled where the referral was changed too often, and BadRequest where the test is
-    gone. The referral is locked first, as when the referral itself is completed.
+    Raises ValidationError under `status` where the test already has that status or its referral is
+    closed, Throttled where the referral was changed too often, and BadRequest where the test no
+    longer exists. Locks the referral first, as set_referral_status does.
     """
     referral = Referral.objects.select_for_update().filter(pk=test.referral_id).first()
     current = tests_to_change(referral).filter(pk=test.pk).first() if referral else None
@@ -155,17 +156,17 @@ def cancel_referrals(
     reason: CancellationReason,
     note: str = "",
 ) -> int:
-    """Cancels what the practitioner referred in that time, both moments included, and is open.
+    """Cancel the open referrals that the practitioner made between two moments, both included.
 
-    Returns how many they were. Their tests stay as they are. Raises ValidationError under `note`
-    where the reason needs one.
+    Returns the number of referrals cancelled. Their tests keep their statuses. Raises
+    ValidationError under `note` where the reason needs a note.
     """
     if reason == CancellationReason.OTHER and not note:
         raise ValidationError({"note": ["Say which reason it is."]})
     made = Referral.objects.made_by(
         practitioner, first_moment=first_moment, last_moment=last_moment
     )
-    # In one order, so that two who cancel at once wait for each other and for nothing else.
+    # Sorted, so that two calls at once lock the rows in the same order and cannot deadlock.
     ids = sorted(made.filter(status__in=OPEN_STATUSES).values_list("pk", flat=True))
     now = timezone.now()
     return sum(

@@ -163,7 +163,10 @@ class UpdateTestStatusView(APIView):
         return Response(UpdatedTestSerializer(test).data)
 
     def get_test(self, referral_test_id) -> ReferralTest:
-        """Raises BadRequest, in words that tell an unknown test from another's."""
+        """Return the test.
+
+        Raises BadRequest, which says whether the test is unknown or the user has no part in it.
+        """
         tests = ReferralTest.objects.filter(id=referral_test_id)
         test = tests.visible_to(self.request.user).first()
         if test is None:
@@ -183,7 +186,7 @@ class ReferralListView(APIView):
     success_message = "Referrals retrieved successfully"
     wrong_role_message = "You do not have permission to view these referrals."
 
-    # Made once: making it costs as much as the answer's totals, and validating keeps no state.
+    # The form is built once, since building it costs as much as the totals. It keeps no state.
     form: ReferralListForm
 
     def list_referrals(self, referrals: ReferralList) -> Response:
