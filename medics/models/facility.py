@@ -50,7 +50,11 @@ KEEP_ACTIVE = """
         FROM unnest(%(numbers)s::int[], %(periods)s::interval[])
             WITH ORDINALITY AS of_limit (number, period, place)
         ORDER BY place
-    ) AS reached_at
+    ) AS reached_at, ARRAY(
+        SELECT test.id FROM medics_test test
+        JOIN medics_testtype type ON type.id = test.test_type_id
+        WHERE type.facility_id = branch.facility_id AND test.id = ANY (%(tests)s::bigint[])
+    ) AS offered_test_ids
     FROM medics_facilitybranch branch WHERE id = %(branch)s AND is_active FOR SHARE
 """
 
@@ -60,13 +64,19 @@ class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
         return self.filter(is_active=True)
 
     def kept_active(
-        self, branch_id: int, *, practitioner: "User", limits: Sequence[tuple[int, timedelta]] = ()
+        self,
+        branch_id: int,
+        *,
+        practitioner: "User",
+        limits: Sequence[tuple[int, timedelta]] = (),
+        test_ids: Sequence[int] = (),
     ) -> "FacilityBranch | None":
         """The active branch of that id, which nobody can close until this transaction ends.
 
         With `kept_at`, the time of the database, which is one for all processes, and for each of
         the limits, as number and period, `reached_at`: when the practitioner made the referral that
-        many places before the next one, None where that is longer ago than the period.
+        many places before the next one, None where that is longer ago than the period; and in
+        `offered_test_ids` those of the tests that the branch's facility offers.
         """
         # Django cannot lock FOR SHARE, and any stronger lock would have referrals wait in line.
         numbers, periods = zip(*limits, strict=True) if limits else ((), ())
@@ -75,6 +85,7 @@ class FacilityBranchQuerySet(models.QuerySet["FacilityBranch"]):
             "practitioner": practitioner.pk,
             "numbers": list(numbers),
             "periods": list(periods),
+            "tests": list(test_ids),
         }
         [*found] = self.raw(KEEP_ACTIVE, values)
         return found[0] if found else None
@@ -93,6 +104,7 @@ class FacilityBranch(models.Model):
     # Of one that kept_active gave.
     kept_at: datetime
     reached_at: list[datetime | None]
+    offered_test_ids: list[int]
 
     facility = models.ForeignKey(Facility, on_delete=models.PROTECT, related_name="branches")
     name = NameField(max_length=255)

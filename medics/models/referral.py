@@ -165,9 +165,6 @@ class Referral(HasStatus):
     patient_name_folded = models.TextField(db_default="", editable=False)
     test_ids = ArrayField(models.BigIntegerField(), db_default=[], editable=False)
 
-    # Of one that was just created: its tests, with their names.
-    named_tests: list["ReferralTest"]
-
     objects = ReferralQuerySet.as_manager()
 
     class Meta(HasStatus.Meta):

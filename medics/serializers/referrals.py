@@ -7,56 +7,24 @@ from _tetradx.api.fields import NameField, RowIdField, ShortListField, TextField
 from _tetradx.api.schema_examples import example
 from _tetradx.values.names import clean_name
 from authentication.fields import PhoneNumberField
-from medics.pagination import PageForm, PaginationSerializer
 
 from ..choices import ReferralStatus, TestStatus
+from ..pagination import PageForm, PaginationSerializer
+from ..referral_fields import (
+    CREATED_REFERRAL,
+    ONE_REFERRAL,
+    PRACTITIONERS_ROW,
+    TECHNICIANS_ROW,
+    Fields,
+    FieldsSerializer,
+    example_of,
+)
 
 MAX_TESTS = 100
 MAX_NOTES_CHARACTERS = 2000
 
-# What the schema shows as examples.
-REFERRAL = {
-    "referral_id": "7QK2M9XA0B",
-    "patient_name_or_id": "Akosua Mensah",
-    "facility_name": "Korle Laboratory",
-    "branch_name": "Osu",
-    "status": "Pending",
-    "referred_at": "2026-03-02T08:15:00.000000Z",
-    "tests": [
-        {
-            "test_id": 901,
-            "test_name": "FULL BLOOD COUNT",
-            "test_type_name": "HAEMATOLOGY",
-            "status": "Pending",
-            "created_at": "2026-03-02T08:15:00.000000Z",
-        }
-    ],
-}
-ROW = REFERRAL | {"clinical_notes": None, "test_type_name": "HAEMATOLOGY"}
-PAGE = {
-    "referrals": [ROW],
-    "data_summary": {
-        "total_referrals": 1,
-        "total_completed": 0,
-        "total_pending": 1,
-        "total_received": 0,
-        "total_cancelled": 0,
-    },
-    "pagination": {
-        "current_page": 1,
-        "page_size": 10,
-        "total_pages": 1,
-        "total_referrals": 1,
-        "has_next": False,
-        "has_previous": False,
-        "next_cursor": None,
-        "previous_cursor": None,
-        "total_is_capped": False,
-    },
-}
-
-
-# White space of whatever kind is pasted into notes; what else steers a terminal has no place there.
+# Notes are pasted with white space of every kind. Any other control character is refused, since it
+# could steer a terminal.
 LAYOUT = frozenset("\t\n\v\f\r\x85")
 
 
@@ -143,14 +111,6 @@ class TechnicianReferralListForm(ReferralListForm):
     sort_type = serializers.ChoiceField(["asc", "desc"], default="desc")
 
 
-class ReferralTestSerializer(serializers.Serializer):
-    test_id = serializers.IntegerField(source="id", help_text="Of the test within the referral.")
-    test_name = serializers.CharField(source="test.name")
-    test_type_name = serializers.CharField(source="test.test_type.name")
-    status = serializers.ChoiceField(TestStatus)
-    created_at = serializers.DateTimeField()
-
-
 @example(
     {
         "test_id": 901,
@@ -162,71 +122,40 @@ class ReferralTestSerializer(serializers.Serializer):
         "completed_at": "2026-03-02T10:40:00.000000Z",
     }
 )
-class UpdatedTestSerializer(ReferralTestSerializer):
+class UpdatedTestSerializer(serializers.Serializer):
+    test_id = serializers.IntegerField(source="id", help_text="Of the test within the referral.")
+    test_name = serializers.CharField(source="test.name")
+    test_type_name = serializers.CharField(source="test.test_type.name")
+    status = serializers.ChoiceField(TestStatus)
     referral_id = serializers.CharField()
     updated_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)
-    created_at = None
 
 
-class ReferralSerializer(serializers.Serializer):
-    """What every answer says of a referral."""
+@example(example_of(CREATED_REFERRAL))
+class CreatedReferralSerializer(FieldsSerializer):
+    """The referral as it was created."""
 
-    referral_id = serializers.CharField(source="id")
-    patient_name_or_id = serializers.CharField()
-    facility_name = serializers.CharField(source="facility_branch.facility.name")
-    branch_name = serializers.CharField(source="facility_branch.name")
-    status = serializers.ChoiceField(ReferralStatus)
-    referred_at = serializers.DateTimeField()
-    tests = ReferralTestSerializer(many=True)
+    shows = CREATED_REFERRAL
 
 
-@example(REFERRAL | {"referring_doctor": "Ama Serwaa"})
-class CreatedReferralSerializer(ReferralSerializer):
-    """Of what `create_referral` gives."""
+@example(example_of(ONE_REFERRAL))
+class ReferralDetailSerializer(FieldsSerializer):
+    """The referral as it is now."""
 
-    referring_doctor = serializers.CharField(source="referred_by.full_name", allow_blank=True)
-    tests = ReferralTestSerializer(many=True, source="named_tests")
-
-
-class NotesField(serializers.CharField):
-    """Null where there are none."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**{"allow_null": True, **kwargs})
-
-    def to_representation(self, value):
-        return value or None
+    shows = ONE_REFERRAL
 
 
-@example(
-    REFERRAL
-    | {
-        "referring_doctor": "Ama Serwaa",
-        "clinical_notes": "Fever for three days.",
-        "updated_at": "2026-03-02T08:15:00.000000Z",
-        "completed_at": None,
-    }
-)
-class ReferralDetailSerializer(ReferralSerializer):
-    referring_doctor = serializers.CharField(source="referred_by.full_name", allow_blank=True)
-    clinical_notes = NotesField()
-    updated_at = serializers.DateTimeField()
-    completed_at = serializers.DateTimeField(allow_null=True)
+class ReferralRowSerializer(FieldsSerializer):
+    """A referral in its practitioner's list."""
+
+    shows = PRACTITIONERS_ROW
 
 
-class ReferralRowSerializer(ReferralSerializer):
-    clinical_notes = NotesField()
-    test_type_name = serializers.SerializerMethodField(
-        help_text="The distinct names of the tests' types, joined by a comma."
-    )
+class TechnicianReferralRowSerializer(FieldsSerializer):
+    """A referral in the list of its branch's staff."""
 
-    def get_test_type_name(self, referral) -> str:
-        return ", ".join(dict.fromkeys(test.test.test_type.name for test in referral.tests.all()))
-
-
-class TechnicianReferralRowSerializer(ReferralRowSerializer):
-    referral_doctor = serializers.CharField(source="referred_by.full_name", allow_blank=True)
+    shows = TECHNICIANS_ROW
 
 
 class TotalsSerializer(serializers.Serializer):
@@ -237,13 +166,38 @@ class TotalsSerializer(serializers.Serializer):
     total_cancelled = serializers.IntegerField()
 
 
-@example(PAGE)
+def page_of(row_fields: Fields) -> dict[str, Any]:
+    """Return the example of a list whose only row shows these fields."""
+    return {
+        "referrals": [example_of(row_fields)],
+        "data_summary": {
+            "total_referrals": 1,
+            "total_completed": 0,
+            "total_pending": 1,
+            "total_received": 0,
+            "total_cancelled": 0,
+        },
+        "pagination": {
+            "current_page": 1,
+            "page_size": 10,
+            "total_pages": 1,
+            "total_referrals": 1,
+            "has_next": False,
+            "has_previous": False,
+            "next_cursor": None,
+            "previous_cursor": None,
+            "total_is_capped": False,
+        },
+    }
+
+
+@example(page_of(PRACTITIONERS_ROW))
 class PractitionerReferralsSerializer(serializers.Serializer):
     referrals = ReferralRowSerializer(many=True)
     data_summary = TotalsSerializer()
     pagination = PaginationSerializer()
 
 
-@example(PAGE | {"referrals": [ROW | {"referral_doctor": "Ama Serwaa"}]})
+@example(page_of(TECHNICIANS_ROW))
 class TechnicianReferralsSerializer(PractitionerReferralsSerializer):
     referrals = TechnicianReferralRowSerializer(many=True)

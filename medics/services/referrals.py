@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Prefetch, QuerySet, Subquery, prefetch_related_objects
+from django.db.models import QuerySet, Subquery
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
@@ -17,13 +17,13 @@ from ..choices import (
     ReferralStatus,
     TestStatus,
 )
-from ..models import FacilityBranch, Referral, ReferralTest, Test
+from ..models import FacilityBranch, Referral, ReferralTest
 from .limits import Limit, limit_of_status_changes, nth_newest_change, refuse_beyond
 from .patients import find_or_create_patient
 
 CHANGES = "Changes of status of one referral"
 NO_SUCH_TEST = "Test with the given ID does not exist."
-# One statement cancels so many: less time than a statement has.
+# One statement cancels so many referrals, which takes less than the statement timeout.
 CANCELLED_AT_ONCE = 1_000
 
 
@@ -38,26 +38,25 @@ def create_referral(
     clinical_notes: str = "",
     limits: Sequence[Limit] = (),
 ) -> Referral:
-    """All or nothing; a test named twice counts once. Its tests are in `named_tests`.
+    """Create the referral with its tests, all or nothing; a test named twice counts once.
 
     Raises Throttled where the practitioner has reached one of the limits.
 
     Raises ValidationError under `branch_id` where the branch is unknown or closed, under `tests`
     where there are none, and under `test_id` where its facility does not offer one of them.
     """
-    branch = FacilityBranch.objects.kept_active(branch_id, practitioner=practitioner, limits=limits)
+    distinct_ids = list(dict.fromkeys(test_ids))
+    branch = FacilityBranch.objects.kept_active(
+        branch_id, practitioner=practitioner, limits=limits, test_ids=distinct_ids
+    )
     if branch is None:
         raise ValidationError({"branch_id": ["Branch with the given ID does not exist."]})
     for limit, reached_at in zip(limits, branch.reached_at, strict=True):
         refuse_beyond(limit, reached_at, "Referrals of one account")
-    distinct_ids = list(dict.fromkeys(test_ids))
     if not distinct_ids:
         raise ValidationError({"tests": ["This list may not be empty."]})
-    offered = Test.objects.filter(test_type__facility=branch.facility_id)
-    tests = offered.select_related("test_type__facility").in_bulk(distinct_ids)
-    if len(tests) < len(distinct_ids):
+    if len(branch.offered_test_ids) < len(distinct_ids):
         raise ValidationError({"test_id": [NO_SUCH_TEST]})
-    branch.facility = tests[distinct_ids[0]].test_type.facility
     referral = Referral.objects.create(
         facility_branch=branch,
         patient=find_or_create_patient(
@@ -67,60 +66,57 @@ def create_referral(
         ),
         patient_name_or_id=patient_full_name_or_id,
         referred_by=practitioner,
-        # Never before this transaction began, by the clock that tells lists so.
+        # The database's clock, read in this transaction: a list's cursor relies on no referral
+        # being dated before its transaction began.
         referred_at=branch.kept_at,
         clinical_notes=clinical_notes,
-        test_ids=sorted(tests),
+        test_ids=sorted(distinct_ids),
     )
-    # One can be gone since it was read; the rule asks again.
+    # A test can be removed after the branch was read; the rule checks again.
     with refuse_broken_rule(
         constraints={"test_belongs_to_facility_of_branch"}, field="test_id", message=NO_SUCH_TEST
     ):
-        # With their names, which were just read: an answer need not ask for them again.
-        referral.named_tests = ReferralTest.objects.bulk_create(
-            ReferralTest(referral=referral, test=tests[id], created_at=referral.referred_at)
-            for id in distinct_ids  # noqa: A001
+        ReferralTest.objects.bulk_create(
+            ReferralTest(referral=referral, test_id=test_id, created_at=referral.referred_at)
+            for test_id in distinct_ids
         )
     return referral
 
 
 @transaction.atomic
-def set_referral_status(*, referral_id: str, status: TestStatus) -> Referral:
-    """Returns the referral as it then stands; the status that it has already changes nothing.
+def set_referral_status(*, referral_id: str, status: TestStatus) -> None:
+    """Set the status; the status that the referral already has changes nothing.
 
-    Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for
-    Completed while a test is open; Throttled where it was changed too often; BadRequest where there
-    is no such referral, or none any more.
+    Raises ValidationError under `status` for a move that REFERRAL_MOVES lacks, and for Completed
+    while a test is open; Throttled where the referral was changed too often; BadRequest where the
+    referral does not exist.
     """
-    locked = Referral.objects.select_for_update(of=("self",)).with_names()
-    referral = locked.filter(pk=referral_id).first()
+    referral = Referral.objects.select_for_update().filter(pk=referral_id).first()
     if referral is None:
         raise BadRequest("Referral does not exist.")
-    prefetch_related_objects([referral], Prefetch("tests", tests_to_change(referral)))
     if referral.status == status:
-        return referral
+        return
     if status not in REFERRAL_MOVES[ReferralStatus(referral.status)]:
         raise ValidationError({"status": [f"A {referral.status} referral cannot become {status}."]})
-    open_tests = [test.test.name for test in referral.tests.all() if not test.is_completed]
+    tests = list(tests_to_change(referral))
+    open_tests = [test.test.name for test in tests if not test.is_completed]
     if status == TestStatus.COMPLETED and open_tests:
         raise ValidationError(
             {"status": [f"These tests are not completed yet: {', '.join(open_tests)}."]}
         )
-    [*tests] = referral.tests.all()
     reached_at = tests[0].limit_reached_at if tests else nth_newest_change(referral).first()
     refuse_beyond(limit_of_status_changes(referral), reached_at, CHANGES)
     referral.status = status
     referral.save(update_fields=["status"])
-    return referral
 
 
 @transaction.atomic
 def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
-    """Returns the test as it then stands.
+    """Set the status and return the test.
 
-    Raises ValidationError under `status` where it has that status already or its referral is
-    closed, Throttled where the referral was changed too often, and BadRequest where the test is
-    gone. The referral is locked first, as when the referral itself is completed.
+    Raises ValidationError under `status` where the test already has that status or its referral is
+    closed, Throttled where the referral was changed too often, and BadRequest where the test no
+    longer exists. Locks the referral first, as set_referral_status does.
     """
     referral = Referral.objects.select_for_update().filter(pk=test.referral_id).first()
     current = tests_to_change(referral).filter(pk=test.pk).first() if referral else None
@@ -141,9 +137,14 @@ def set_test_status(*, test: ReferralTest, status: TestStatus) -> ReferralTest:
 
 
 def tests_to_change(referral: Referral) -> QuerySet[ReferralTest]:
-    """With their names, and when the referral's changes reached their limit, if they do."""
+    """Return the referral's tests with their names and `limit_reached_at`.
+
+    That is when the referral's changes of status reached their limit, None where they did not.
+    """
     tests: Any = ReferralTest.objects.with_names()
-    return tests.annotate(limit_reached_at=Subquery(nth_newest_change(referral)))
+    return tests.filter(referral=referral).annotate(
+        limit_reached_at=Subquery(nth_newest_change(referral))
+    )
 
 
 @transaction.atomic
@@ -155,10 +156,10 @@ def cancel_referrals(
     reason: CancellationReason,
     note: str = "",
 ) -> int:
-    """Cancels what the practitioner referred in that time, both moments included, and is open.
+    """Cancel the open referrals that the practitioner made between two moments, both included.
 
-    Returns how many they were. Their tests stay as they are. Raises ValidationError under `note`
-    where the reason needs one.
+    Returns the number of referrals cancelled. Their tests keep their statuses. Raises
+    ValidationError under `note` where the reason needs a note.
     """
     if reason == CancellationReason.OTHER and not note:
         raise ValidationError({"note": ["Say which reason it is."]})

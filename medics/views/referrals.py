@@ -1,6 +1,7 @@
 from functools import partial
 
 import orjson
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.response import Response
@@ -8,15 +9,17 @@ from rest_framework.views import APIView
 
 from _tetradx.api.exceptions import BadRequest
 from _tetradx.api.schema import leads_to, refuses
-from medics.pagination import Ordering, paginate
 
 from ..idempotency.body_digest import digest_of_referral
 from ..idempotency.key import IDEMPOTENCY_KEY
 from ..idempotency.stored_answer import idempotent
 from ..models import ReferralTest
+from ..pagination import Ordering, paginate
 from ..permissions import IsPractitioner, IsTechnician
 from ..read_audit import log_reading
-from ..referral_queries import ReferralList, branch_scope, one_referral, own_scope
+from ..referral_queries.one_referral import created_referral_json, one_referral
+from ..referral_queries.referral_list import ReferralList
+from ..referral_queries.scopes import branch_scope, own_scope
 from ..serializers.referrals import (
     CreatedReferralSerializer,
     CreateReferralForm,
@@ -68,10 +71,7 @@ class CreateReferralView(APIView):
             if stored.is_empty:
                 limits = limits_of_referrals(practitioner)
                 referral = create_referral(practitioner=practitioner, limits=limits, **fields)
-                stored.store(
-                    body=orjson.dumps(CreatedReferralSerializer(referral).data).decode(),
-                    referral_id=referral.pk,
-                )
+                stored.store(body=created_referral_json(referral), referral_id=referral.pk)
         log_reading(request, referrals=[stored.referral_id])
         return Response(
             orjson.Fragment(stored.body),
@@ -111,9 +111,12 @@ class GetAndUpdateReferralView(APIView):
         one_referral(referral_id=referral_id, user=request.user)
         form = ReferralStatusForm(data=request.data)
         form.is_valid(raise_exception=True)
-        referral = set_referral_status(referral_id=referral_id, **form.validated_data)
+        # In one transaction, so that the answer shows this change and not the next one.
+        with transaction.atomic():
+            set_referral_status(referral_id=referral_id, **form.validated_data)
+            referral = one_referral(referral_id=referral_id, user=request.user)
         log_reading(request, referrals=[referral_id])
-        return Response(ReferralDetailSerializer(referral).data)
+        return Response(referral)
 
 
 class UpdateTestStatusView(APIView):
@@ -140,7 +143,10 @@ class UpdateTestStatusView(APIView):
         return Response(UpdatedTestSerializer(test).data)
 
     def get_test(self, referral_test_id) -> ReferralTest:
-        """Raises BadRequest, in words that tell an unknown test from another's."""
+        """Return the test.
+
+        Raises BadRequest, which says whether the test is unknown or the user has no part in it.
+        """
         tests = ReferralTest.objects.filter(id=referral_test_id)
         test = tests.visible_to(self.request.user).first()
         if test is None:
@@ -160,7 +166,7 @@ class ReferralListView(APIView):
     success_message = "Referrals retrieved successfully"
     wrong_role_message = "You do not have permission to view these referrals."
 
-    # Made once: making it costs as much as the answer's totals, and validating keeps no state.
+    # The form is built once, since building it costs as much as the totals. It keeps no state.
     form: ReferralListForm
 
     def list_referrals(self, referrals: ReferralList) -> Response:

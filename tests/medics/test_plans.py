@@ -5,8 +5,8 @@ from django.db import connection, transaction
 from django.urls import reverse
 
 from authentication.models import User
-from medics import referral_queries
 from medics.models import Facility, FacilityBranch, Referral
+from medics.referral_queries import search
 from tests.factories import TechnicianFactory
 from tests.support.query_plans import nodes_run
 from tests.support.statements import statements
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BIG_TABLES = {"medics_referral", "medics_referraltest", "medics_patient", "authentication_user"}
 
 # A scan that stops after a few rows, of which there are enough, is none of a whole table.
-FEW_ROWS = 2 * referral_queries.MOST_PATIENTS
+FEW_ROWS = 2 * search.MOST_PATIENTS
 
 # 20 facilities of 5 branches and 10 tests, 500 practitioners, 10,000 who have only registered,
 # 30,000 patients, 100,000 referrals of one test. A branch has a fifth of them, a practitioner two

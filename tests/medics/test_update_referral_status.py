@@ -241,5 +241,5 @@ def test_a_change_takes_six_statements_or_fewer_whatever_the_number_of_tests(
     with statements() as with_many:
         assert client.put(url(referral.id), {"status": COMPLETED}).status_code == 200
     # the user with the session, the referral that the user may change, the same locked, its tests,
-    # who changes it, the change
+    # the change, the referral as it is then
     assert len(with_two_tests) == len(with_many) <= 6
