@@ -1,3 +1,4 @@
+from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
@@ -42,4 +43,6 @@ class PublicListView(PublicView):
             ),
         )
         response = Response(rows, headers={"ETag": etag})
-        return get_conditional_response(request, etag=etag, response=response)
+        conditional = get_conditional_response(request, etag=etag, response=response)
+        # If-Match and If-Unmodified-Since guard changes; Django answers them here with a bare 412.
+        return conditional if conditional.status_code == HTTPStatus.NOT_MODIFIED else response

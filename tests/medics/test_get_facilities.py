@@ -114,3 +114,10 @@ def test_the_list_takes_two_statements_and_then_one(anyone, facilities):
     # the version alone: the list is in the cache
     assert len(sent) == 1
     assert second.content == first.content
+
+
+@pytest.mark.parametrize(
+    "header", [{"If-Match": '"another"'}, {"If-Unmodified-Since": "Mon, 02 Mar 2026 08:15:00 GMT"}]
+)
+def test_a_condition_on_a_change_does_not_concern_a_list_that_is_read(anyone, header):
+    assert anyone.get(URL, headers=header).status_code == 200

@@ -11,7 +11,7 @@ from medics.referral_fields import (
     TECHNICIANS_ROW,
     TEST_FIELDS,
 )
-from tests.statements import statements
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
 
