@@ -1,7 +1,7 @@
-from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpResponseNotModified
 from django.utils.cache import get_conditional_response
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
@@ -45,4 +45,4 @@ class PublicListView(PublicView):
         response = Response(rows, headers={"ETag": etag})
         conditional = get_conditional_response(request, etag=etag, response=response)
         # If-Match and If-Unmodified-Since guard changes; Django answers them here with a bare 412.
-        return conditional if conditional.status_code == HTTPStatus.NOT_MODIFIED else response
+        return conditional if isinstance(conditional, HttpResponseNotModified) else response
