@@ -17,7 +17,7 @@ X86, ARM = "manylinux_2_17_x86_64.manylinux2014_x86_64", "manylinux_2_28_aarch64
 @pytest.fixture
 def index(tmp_path, tmp_path_factory, monkeypatch):
     """Gives wheels of a package by their tags, the only one there is to be had, and pins it."""
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "uv"))
     monkeypatch.setattr(pins, "FOLDER", tmp_path)

@@ -59,12 +59,14 @@ def fail(monkeypatch):
     return fail
 
 
+# A constant, since Python 3.13 shows all lines of a statement in a traceback.
+QUOTED = "patient Akosua"
+
+
 def fail_with_sqlstate(code):
     """What the database says with this SQLSTATE, as Django and the driver hand it on."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            f"DO $$ BEGIN RAISE EXCEPTION 'patient Akosua' USING ERRCODE = '{code}'; END $$"
-        )
+        cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION '{QUOTED}' USING ERRCODE = '{code}'; END $$")
 
 
 # Bodies
